@@ -1,0 +1,126 @@
+"""Command line"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .checkpoint import load_checkpoint, save_checkpoint
+from .convert import is_diarizen, read_source
+from .diarizen import load_diarizen, load_settings
+from .export import COMMUNITY_1, export_pipeline
+from .report import specifications_lines, structure_table
+from .specifications import has_specifications, powerset_specifications
+from .wavlm import WavLMConfig
+from .wavlm.presets import PRESETS
+
+app = typer.Typer(
+    help="Prunable WavLM segmentation models for pyannote.audio.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+console, errors = Console(), Console(stderr=True)
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Errors that people can act upon are for reading: no traceback"""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        errors.print("Error:", style="bold red", end=" ")
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        logging.getLogger(__name__).debug("traceback", exc_info=True)
+        raise typer.Exit(code=1) from error
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Released DiariZen model, or WavLM in Hugging Face layout: hub id or folder."
+        ),
+    ],
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint to write.", dir_okay=False)],
+    duration: Annotated[
+        float, typer.Option(help="Window length in seconds (for WavLM alone).", min=0.1)
+    ] = 8.0,
+    max_speakers_per_chunk: Annotated[
+        int, typer.Option(help="Number of speakers of a window (for WavLM alone).", min=1)
+    ] = 4,
+    max_speakers_per_frame: Annotated[
+        int, typer.Option(help="Number of simultaneous speakers (for WavLM alone).", min=1)
+    ] = 2,
+):
+    """
+    Convert SOURCE into a CHECKPOINT that pyannote.audio reads
+    """
+    with readable_errors():
+        model = read_source(source)
+        trained = has_specifications(model)
+        if not trained:
+            model.specifications = powerset_specifications(
+                duration, max_speakers_per_chunk, max_speakers_per_frame
+            )
+            model.setup()
+        save_checkpoint(model, checkpoint)
+    console.print(f"Wrote {checkpoint}", highlight=False, soft_wrap=True)
+    if not trained:
+        console.print(
+            "It is WavLM under an untrained head: train it before using it in a pipeline.",
+            style="yellow",
+        )
+
+
+@app.command()
+def summary(
+    checkpoint: Annotated[
+        str, typer.Argument(help=f"Checkpoint, or preset ({', '.join(PRESETS)}).")
+    ],
+):
+    """
+    Print structure and cost of a CHECKPOINT, layer by layer
+    """
+    with readable_errors():
+        if checkpoint in PRESETS and not Path(checkpoint).exists():
+            config, lines = WavLMConfig.preset(checkpoint), []
+        else:
+            model = load_checkpoint(checkpoint)
+            config, lines = model.wavlm.config, specifications_lines(model)
+    console.print(structure_table(config, title=checkpoint))
+    for line in lines:
+        console.print(line, highlight=False)
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(help="Checkpoint, or released DiariZen model.")],
+    folder: Annotated[Path, typer.Argument(help="Pipeline folder to write.", file_okay=False)],
+    parts: Annotated[
+        str,
+        typer.Option(help="Pipeline that embedding and PLDA come from: local folder or hub id."),
+    ] = COMMUNITY_1,
+):
+    """
+    Export SOURCE as a diarization pipeline FOLDER, for `pyannote-audio apply` and the like
+
+    A released DiariZen model keeps its own inference settings, median filter included.
+    """
+    with readable_errors():
+        if Path(source).is_file() or not is_diarizen(source):
+            model, settings = load_checkpoint(source), None
+        else:
+            model, settings = load_diarizen(source), load_settings(source)
+        export_pipeline(model, folder, parts=parts, settings=settings)
+    console.print(f"Wrote {folder}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app()

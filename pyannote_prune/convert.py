@@ -1,0 +1,51 @@
+"""Segmentation models out of whatever people have"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HFValidationError
+
+from .diarizen import load_diarizen
+from .diarizen.repository import CONFIG
+from .segmentation import WavLMSegmentation
+
+
+def read_source(source: str | Path) -> WavLMSegmentation:
+    """Segmentation model from a released one, or from WavLM alone
+
+    Parameters
+    ----------
+    source : str or Path
+        Released DiariZen model (hub id or folder), WavLM in Hugging Face layout (hub id or
+        folder), or WavLM file of DiariZen.
+
+    Returns
+    -------
+    model : WavLMSegmentation
+        In evaluation mode. From WavLM alone, its head is untrained, and it has no specifications.
+
+    Raises
+    ------
+    OSError
+        If `source` cannot be found.
+    ValueError
+        If it is in neither format, or if its weights do not fit.
+    """
+    if is_diarizen(source):
+        return load_diarizen(source)
+    return WavLMSegmentation(wavlm=source).eval()
+
+
+def is_diarizen(source: str | Path) -> bool:
+    """Whether `source` was written by DiariZen rather than by `transformers`"""
+    if Path(source).is_dir():
+        return (Path(source) / CONFIG).is_file()
+    if Path(source).exists():
+        return True
+    try:
+        hf_hub_download(str(source), CONFIG)
+    except (OSError, HFValidationError):
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""Pipeline folders"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .checkpoint import load_checkpoint, save_checkpoint
+from .segmentation import WavLMSegmentation
+from .settings import DiarizationSettings
+from .version import __version__
+
+COMMUNITY_1 = "pyannote/speaker-diarization-community-1"
+
+# files of each part of a pipeline folder
+PARTS = {
+    "embedding": ("pytorch_model.bin",),
+    "plda": ("xvec_transform.npz", "plda.npz"),
+}
+STOCK_PIPELINE = "pyannote.audio.pipelines.SpeakerDiarization"
+OUR_PIPELINE = "pyannote_prune.pipeline.SpeakerDiarization"
+
+
+def export_pipeline(
+    model: WavLMSegmentation | str | Path,
+    folder: str | Path,
+    parts: str | Path = COMMUNITY_1,
+    settings: DiarizationSettings | None = None,
+) -> Path:
+    """Write a folder that `Pipeline.from_pretrained` reads
+
+    Parameters
+    ----------
+    model : WavLMSegmentation, str or Path
+        Segmentation model, or its checkpoint.
+    folder : str or Path
+        Folder to write. Must not exist, or be empty.
+    parts : str or Path, optional
+        Where embedding and PLDA come from: a local pipeline folder, whose `embedding` and `plda`
+        are copied (the new folder is then complete, and works offline), or the hub id of a
+        pipeline with the same layout, which is referred to.
+        Defaults to "pyannote/speaker-diarization-community-1".
+    settings : DiarizationSettings, optional
+        Defaults to those of that pipeline.
+
+    Returns
+    -------
+    folder : Path
+
+    Raises
+    ------
+    ValueError
+        If `folder` is not empty, if parts are missing in a local folder, or if `model` is not a
+        checkpoint of `WavLMSegmentation`.
+    """
+    folder, settings = Path(folder), settings or DiarizationSettings()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"`folder` must not exist, or be empty, found {str(folder)!r}: choose another one, or "
+            "remove it first."
+        )
+    local = _local_parts(parts)
+    if not isinstance(model, WavLMSegmentation):
+        model = load_checkpoint(model)
+
+    # complete before it takes its final name: an interruption leaves no half pipeline
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        draft = Path(temporary) / folder.name
+        draft.mkdir()
+        save_checkpoint(model, draft / "segmentation" / "pytorch_model.bin")
+        for part in PARTS if local else ():
+            _copy(local / part, draft / part, PARTS[part])
+        config = _config(settings, None if local else str(parts))
+        (draft / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        if folder.exists():
+            folder.rmdir()
+        draft.rename(folder)
+    return folder
+
+
+def _local_parts(parts: str | Path) -> Path | None:
+    """Folder of local parts, checked, or None when `parts` is a hub id"""
+    if not Path(parts).exists():
+        if isinstance(parts, Path) or str(parts).count("/") != 1 or str(parts).startswith((".", "~")):
+            raise ValueError(
+                "`parts` must be a local pipeline folder or the hub id of a pipeline (such as "
+                f"{COMMUNITY_1!r}), found {str(parts)!r}: there is no such folder."
+            )
+        return None
+    folder = Path(parts)
+    missing = [
+        f"{part}/{name}"
+        for part, names in PARTS.items()
+        for name in names
+        if not (folder / part / name).is_file()
+    ]
+    if missing:
+        raise ValueError(
+            f"`parts` must be a pipeline folder laid out as {COMMUNITY_1}, found "
+            f"{str(folder)!r} without {', '.join(missing)}."
+        )
+    return folder
+
+
+def _copy(source: Path, destination: Path, names: tuple[str, ...]):
+    destination.mkdir()
+    for name in names:
+        shutil.copyfile(source / name, destination / name)
+
+
+def _config(settings: DiarizationSettings, hub_id: str | None) -> dict[str, Any]:
+    """Content of `config.yaml`"""
+    params: dict[str, Any] = {
+        "clustering": settings.clustering,
+        "segmentation": "$model/segmentation",
+        "segmentation_step": settings.segmentation_step,
+        "segmentation_batch_size": settings.segmentation_batch_size,
+        "embedding_batch_size": settings.embedding_batch_size,
+        "embedding_exclude_overlap": settings.embedding_exclude_overlap,
+    }
+    for part in PARTS:
+        params[part] = {"checkpoint": hub_id, "subfolder": part} if hub_id else f"$model/{part}"
+    if not settings.stock:
+        params["median_filter"] = settings.median_filter
+        params["min_speakers"] = settings.min_speakers
+        params["max_speakers"] = settings.max_speakers
+
+    hyper_parameters: dict[str, Any] = {
+        "segmentation": {"min_duration_off": settings.min_duration_off}
+    }
+    if settings.parameters:
+        hyper_parameters["clustering"] = dict(settings.parameters)
+    return {
+        "dependencies": {"pyannote.audio": "4.0.0", "pyannote-prune": __version__},
+        "pipeline": {
+            "name": STOCK_PIPELINE if settings.stock else OUR_PIPELINE,
+            "params": params,
+        },
+        "params": hyper_parameters,
+    }

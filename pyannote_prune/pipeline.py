@@ -1,0 +1,102 @@
+"""Speaker diarization pipeline with the options of DiariZen"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from pyannote.audio import pipelines
+from pyannote.core import SlidingWindowFeature
+from scipy.ndimage import median_filter as scipy_median_filter
+
+from .settings import check_bounds, check_median_filter
+
+
+class SpeakerDiarization(pipelines.SpeakerDiarization):
+    """pyannote.audio's speaker diarization, with options that it does not have
+
+    Exported `config.yaml` files name this class when one of these options is used, and
+    pyannote.audio's own otherwise.
+
+    Parameters
+    ----------
+    median_filter : int, optional
+        Size, in frames, of the median filter over the binarized segmentation of each window: it
+        removes shorter activations and gaps. Odd. Defaults (1) to no filter.
+    min_speakers, max_speakers : int, optional
+        Bounds for files whose number of speakers is not given. Default to none.
+    **kwargs
+        See `pyannote.audio.pipelines.SpeakerDiarization`.
+
+    Raises
+    ------
+    ValueError
+        If the size of the filter is even, if bounds contradict each other, or if a filter is
+        asked for a segmentation model which is not a powerset one.
+    """
+
+    def __init__(
+        self,
+        *,
+        median_filter: int = 1,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        **kwargs,
+    ):
+        check_median_filter(median_filter)
+        check_bounds(min_speakers, max_speakers)
+        super().__init__(**kwargs)
+        self.median_filter = median_filter
+        self.min_speakers = min_speakers
+        self.max_speakers = max_speakers
+        if median_filter > 1 and not self._segmentation.model.specifications.powerset:
+            raise ValueError(
+                f"`median_filter` must be 1 with this `segmentation` model, found {median_filter}: "
+                "only powerset models give binary segmentations to filter."
+            )
+
+    def get_segmentations(
+        self, file, hook: Callable | None = None
+    ) -> SlidingWindowFeature:
+        """Apply segmentation model, then median filter
+
+        Returns
+        -------
+        segmentations : (num_chunks, num_frames, num_speakers) SlidingWindowFeature
+        """
+        segmentations = super().get_segmentations(file, hook=hook)
+        if self.median_filter == 1:
+            return segmentations
+        return SlidingWindowFeature(
+            median_over_frames(segmentations.data, self.median_filter),
+            segmentations.sliding_window,
+        )
+
+    def apply(
+        self,
+        file,
+        num_speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        **kwargs,
+    ):
+        """Apply speaker diarization: see `pyannote.audio.pipelines.SpeakerDiarization.apply`"""
+        return super().apply(
+            file,
+            num_speakers=num_speakers,
+            min_speakers=self.min_speakers if min_speakers is None else min_speakers,
+            max_speakers=self.max_speakers if max_speakers is None else max_speakers,
+            **kwargs,
+        )
+
+
+def median_over_frames(segmentations: np.ndarray, size: int) -> np.ndarray:
+    """Median of `size` consecutive frames of each window, mirrored at its ends
+
+    Parameters
+    ----------
+    segmentations : (num_chunks, num_frames, num_speakers) np.ndarray
+    size : int
+        Odd.
+    """
+    return scipy_median_filter(segmentations, size=(1, size, 1), mode="reflect")

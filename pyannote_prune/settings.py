@@ -1,0 +1,79 @@
+"""Settings of a diarization pipeline"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DiarizationSettings:
+    """What `export_pipeline` writes next to the models
+
+    Default values are those of pyannote/speaker-diarization-community-1, as far as they do not
+    depend on its segmentation model.
+
+    Parameters
+    ----------
+    clustering : str
+        Name of a clustering of pyannote.audio.
+    parameters : dict
+        Its hyper-parameters.
+    segmentation_step : float
+        Step between consecutive windows, as a fraction of their duration.
+    segmentation_batch_size, embedding_batch_size : int
+        Batch sizes. They change speed and memory, not results.
+    embedding_exclude_overlap : bool
+        Extract embeddings from non-overlapping speech where there is enough of it.
+    min_duration_off : float
+        Fill gaps shorter than that, in seconds.
+    median_filter : int
+        Size, in frames, of the median filter over the binarized segmentation of each window.
+        Odd. 1 does not filter.
+    min_speakers, max_speakers : int, optional
+        Bounds for files whose number of speakers is not given.
+
+    Raises
+    ------
+    ValueError
+        If the size of the median filter is even or not positive, or if bounds contradict each
+        other.
+    """
+
+    clustering: str = "VBxClustering"
+    parameters: dict[str, Any] = field(
+        default_factory=lambda: {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
+    )
+    segmentation_step: float = 0.1
+    segmentation_batch_size: int = 32
+    embedding_batch_size: int = 32
+    embedding_exclude_overlap: bool = True
+    min_duration_off: float = 0.0
+    median_filter: int = 1
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+
+    def __post_init__(self):
+        check_median_filter(self.median_filter)
+        check_bounds(self.min_speakers, self.max_speakers)
+
+    @property
+    def stock(self) -> bool:
+        """Whether the pipeline class of pyannote.audio is enough"""
+        return self.median_filter == 1 and self.min_speakers is None and self.max_speakers is None
+
+
+def check_median_filter(size: int):
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise ValueError(
+            f"`median_filter` must be an odd number of frames, found {size!r}: "
+            "1 does not filter, DiariZen uses 11 (0.22 s)."
+        )
+
+
+def check_bounds(min_speakers: int | None, max_speakers: int | None):
+    if not 1 <= (min_speakers or 1) <= (max_speakers or float("inf")):
+        raise ValueError(
+            "`min_speakers` must be positive and at most `max_speakers`, found "
+            f"{min_speakers} and {max_speakers}."
+        )

@@ -1,0 +1,87 @@
+"""Self-attention with gated relative position bias"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from .config import WavLMConfig
+
+
+class Attention(nn.Module):
+    """Self-attention of the heads that are left
+
+    Parameters
+    ----------
+    config : WavLMConfig
+    heads : tuple of int
+        Indices of these heads in the dense encoder: they say which columns of the position bias,
+        and which slice of the input, are theirs.
+    """
+
+    heads: Tensor
+
+    def __init__(self, config: WavLMConfig, heads: tuple[int, ...]):
+        super().__init__()
+        self.head_dim = config.head_dim
+        self.dropout = config.attention_dropout
+        self.register_buffer("heads", torch.tensor(heads), persistent=False)
+
+        inner_dim = len(heads) * self.head_dim
+        self.query = nn.Linear(config.embed_dim, inner_dim)
+        self.key = nn.Linear(config.embed_dim, inner_dim)
+        self.value = nn.Linear(config.embed_dim, inner_dim)
+        self.output = nn.Linear(inner_dim, config.embed_dim)
+
+        self.gate_linear = nn.Linear(self.head_dim, 8)
+        self.gate_constant = nn.Parameter(torch.ones(config.num_heads))
+
+    def forward(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        """
+
+        Parameters
+        ----------
+        hidden : (batch_size, num_frames, embed_dim) torch.Tensor
+        position_bias : (num_heads, num_frames, num_frames) torch.Tensor
+            For all heads of the dense encoder.
+        """
+        query, key, value = (
+            linear(hidden).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+            for linear in (self.query, self.key, self.value)
+        )
+        # (batch_size, num_kept, num_frames, head_dim)
+
+        bias = self.position_gate(hidden) * position_bias[self.heads]
+        # (batch_size, num_kept, num_frames, num_frames)
+
+        context = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=bias.to(query.dtype),
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return self.output(context.transpose(1, 2).flatten(-2))
+
+    def position_gate(self, hidden: Tensor) -> Tensor:
+        """How much each query frame of each head listens to the position bias
+
+        Returns
+        -------
+        gate : (batch_size, num_kept, num_frames, 1) torch.Tensor
+
+        References
+        ----------
+        Chen et al. (see `WavLMConfig`), gated relative position bias of section III.A.
+        """
+        slices = hidden.unflatten(-1, (-1, self.head_dim))[:, :, self.heads]
+        # (batch_size, num_frames, num_kept, head_dim)
+
+        # each of the two gates is the sum of four projections, i.e. the projection on the sum
+        weight = self.gate_linear.weight.unflatten(0, (2, 4)).sum(1)
+        bias = self.gate_linear.bias.unflatten(0, (2, 4)).sum(1)
+        update, reset = F.linear(slices, weight, bias).sigmoid().unbind(-1)
+        gate = update * (reset * self.gate_constant[self.heads] - 1.0) + 2.0
+        return gate.transpose(1, 2)[..., None]

@@ -1,0 +1,154 @@
+"""The encoder"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from .attention import Attention
+from .config import LayerConfig, WavLMConfig
+from .extractor import FeatureExtractor, FeatureProjection
+from .feed_forward import FeedForward
+from .geometry import frames_per_convolution, receptive_field_size
+from .position import PositionalConvolution, RelativePositionBias
+
+
+class TransformerLayer(nn.Module):
+    """Attention and feed-forward blocks, either of which may be gone
+
+    Without its block, a post-norm layer still normalizes; a pre-norm one does not.
+    """
+
+    def __init__(self, config: WavLMConfig, shape: LayerConfig):
+        super().__init__()
+        self.norm_first = config.norm_first
+        self.attention = Attention(config, shape.heads) if shape.heads else None
+        self.attention_norm = nn.LayerNorm(config.embed_dim)
+        self.feed_forward = FeedForward(config, shape.neurons) if shape.neurons else None
+        self.feed_forward_norm = nn.LayerNorm(config.embed_dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+        # parameters that take no part in the output take no part in training
+        if self.norm_first:
+            self.attention_norm.requires_grad_(self.attention is not None)
+            self.feed_forward_norm.requires_grad_(self.feed_forward is not None)
+
+    def forward(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        return (
+            self._pre_norm(hidden, position_bias)
+            if self.norm_first
+            else self._post_norm(hidden, position_bias)
+        )
+
+    def _pre_norm(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        if self.attention is not None:
+            block = self.attention(self.attention_norm(hidden), position_bias)
+            hidden = hidden + self.dropout(block)
+        if self.feed_forward is not None:
+            block = self.feed_forward(self.feed_forward_norm(hidden))
+            hidden = hidden + self.dropout(block)
+        return hidden
+
+    def _post_norm(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        if self.attention is not None:
+            hidden = hidden + self.dropout(self.attention(hidden, position_bias))
+        hidden = self.attention_norm(hidden)
+        if self.feed_forward is not None:
+            hidden = hidden + self.dropout(self.feed_forward(hidden))
+        return self.feed_forward_norm(hidden)
+
+
+class WavLM(nn.Module):
+    """WavLM encoder, dense or pruned
+
+    Parameters
+    ----------
+    config : WavLMConfig
+        Structure. Weights are random: see `pyannote_prune.wavlm.huggingface.load_huggingface`
+        for pretrained ones.
+
+    Shape
+    -----
+    waveforms : (batch_size, num_samples) torch.Tensor
+        Mono, 16 kHz, at least 400 samples (25 ms).
+    hidden_states : list of (batch_size, num_frames, embed_dim) torch.Tensor
+        Input of the first layer, then output of each layer, at 50 frames per second. The last one
+        of a pre-norm encoder (Large) is not normalized, while that of `transformers` is.
+
+    Raises
+    ------
+    ValueError
+        If waveforms have another shape or are shorter than the receptive field.
+
+    Examples
+    --------
+    >>> wavlm = WavLM(WavLMConfig.preset("base-s80-md"))
+    >>> len(wavlm(torch.randn(2, 16000)))
+    13
+    >>> wavlm(torch.randn(2, 16000))[-1].shape
+    torch.Size([2, 49, 768])
+    """
+
+    def __init__(self, config: WavLMConfig):
+        super().__init__()
+        self.config = config
+        self.extractor = FeatureExtractor(config)
+        self.projection = FeatureProjection(config)
+        self.position = PositionalConvolution(config)
+        self.position_bias = RelativePositionBias(config)
+        self.norm = nn.LayerNorm(config.embed_dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(TransformerLayer(config, shape) for shape in config.layers)
+
+        # pre-norm encoders have this layer, but their hidden states do not go through it
+        self.norm.requires_grad_(not config.norm_first)
+        # the position bias has no use without attention
+        self.position_bias.requires_grad_(any(shape.heads for shape in config.layers))
+
+    def num_frames(self, num_samples: int) -> int:
+        """Number of frames for that many samples, 0 if there are too few of them"""
+        return frames_per_convolution(self.config.convolutions, num_samples)[-1]
+
+    def forward(self, waveforms: Tensor) -> list[Tensor]:
+        self._check(waveforms)
+        if self.config.normalize_waveform:
+            waveforms = F.layer_norm(waveforms, waveforms.shape[-1:])
+        hidden = self.projection(self.extractor(waveforms))
+        # hidden: (batch_size, num_frames, embed_dim)
+
+        hidden = hidden + self.position(hidden)
+        if not self.config.norm_first:
+            hidden = self.norm(hidden)
+        hidden = self.dropout(hidden)
+
+        position_bias = self.position_bias(hidden.shape[1])
+        hidden_states = [hidden]
+        for layer in self.layers:
+            hidden = self._maybe_skip(hidden, layer(hidden, position_bias))
+            hidden_states.append(hidden)
+        return hidden_states
+
+    def _maybe_skip(self, before: Tensor, after: Tensor) -> Tensor:
+        """Layer drop
+
+        The layer is computed even when it is skipped: all parameters then have a gradient, as
+        distributed training requires, and the choice needs no synchronization with the device.
+        """
+        if not self.training or self.config.layer_drop == 0.0:
+            return after
+        skip = torch.rand((), device=after.device) < self.config.layer_drop
+        return torch.where(skip, before, after)
+
+    def _check(self, waveforms: Tensor):
+        if waveforms.ndim != 2:
+            raise ValueError(
+                "`waveforms` must have shape (batch_size, num_samples), "
+                f"found {tuple(waveforms.shape)}."
+            )
+        if self.num_frames(waveforms.shape[1]) == 0:
+            raise ValueError(
+                f"`waveforms` must have at least {receptive_field_size(self.config.convolutions)} "
+                f"samples (25 ms at 16 kHz), found {waveforms.shape[1]}: pad them with zeros."
+            )

@@ -1,0 +1,147 @@
+"""WavLM from `transformers`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import transformers
+
+from .config import ConvolutionConfig, LayerConfig, WavLMConfig
+from .encoder import WavLM
+from .presets import PRESETS
+from .weights import convert, load_exactly, refuse_differences
+
+
+def load_huggingface(source: str | Path) -> WavLM:
+    """Pretrained encoder from the hub or from a local folder
+
+    Parameters
+    ----------
+    source : str or Path
+        Hub id (such as "microsoft/wavlm-base-plus") or local folder in the same layout.
+
+    Raises
+    ------
+    OSError
+        If `source` is neither.
+    ValueError
+        If it is not a WavLM encoder, or if a key is missing, unexpected or misshapen.
+    """
+    try:
+        config = transformers.AutoConfig.from_pretrained(source)
+        if not isinstance(config, transformers.WavLMConfig):
+            raise ValueError(
+                f"`wavlm` must be a WavLM encoder: {str(source)!r} is of type "
+                f"{config.model_type!r}. Try 'microsoft/wavlm-base-plus'."
+            )
+        model, report = transformers.WavLMModel.from_pretrained(
+            source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+        normalize = _normalizes_waveform(source, config)
+    except OSError as error:
+        preset = (
+            f" For the structure alone, use `WavLMConfig.preset({str(source)!r})`."
+            if str(source) in PRESETS
+            else ""
+        )
+        raise OSError(
+            f"`wavlm` must be a hub id or a local folder in Hugging Face layout: {str(source)!r} "
+            f"could not be read.{preset} If this is a hub id, check its spelling and your "
+            f"connection (or HF_HUB_OFFLINE). {error}"
+        ) from error
+    _check_report(report, source)
+    return from_transformers(model, normalize_waveform=normalize)
+
+
+def from_transformers(
+    model: transformers.WavLMModel, normalize_waveform: bool | None = None
+) -> WavLM:
+    """Same encoder as that of `transformers`
+
+    Parameters
+    ----------
+    model : transformers.WavLMModel
+        Left as it was.
+    normalize_waveform : bool, optional
+        `transformers` leaves this to its feature extractor. Defaults to what WavLM does:
+        true for models that normalize every convolution (Large).
+    """
+    wavlm = WavLM(config_from_transformers(model.config, normalize_waveform))
+    state_dict = convert(model.state_dict())
+    # frames masked for pretraining, and a scale that only pruned encoders need
+    state_dict.pop("masked_spec_embed", None)
+    state_dict["extractor.scale"] = wavlm.extractor.scale.data
+    load_exactly(wavlm, state_dict, "the `transformers` model")
+    return wavlm.train(model.training)
+
+
+def config_from_transformers(
+    config: transformers.WavLMConfig, normalize_waveform: bool | None = None
+) -> WavLMConfig:
+    """Structure of a `transformers` encoder
+
+    Raises
+    ------
+    ValueError
+        If an option differs from those of WavLM: the message names it.
+    """
+    required = {
+        "hidden_act": "gelu",
+        "feat_extract_activation": "gelu",
+        "layer_norm_eps": 1e-5,
+        "add_adapter": False,
+    }
+    for name, value in required.items():
+        if getattr(config, name) != value:
+            raise ValueError(
+                f"`{name}` must be {value!r} in the configuration of `wavlm`, "
+                f"found {getattr(config, name)!r}."
+            )
+    heads = tuple(range(config.num_attention_heads))
+    large = config.feat_extract_norm == "layer"
+    return WavLMConfig(
+        convolutions=tuple(
+            ConvolutionConfig(*shape)
+            for shape in zip(config.conv_dim, config.conv_kernel, config.conv_stride, strict=True)
+        ),
+        layers=(LayerConfig(heads, config.intermediate_size),) * config.num_hidden_layers,
+        embed_dim=config.hidden_size,
+        num_heads=config.num_attention_heads,
+        conv_norm=config.feat_extract_norm,
+        conv_bias=config.conv_bias,
+        norm_first=config.do_stable_layer_norm,
+        normalize_waveform=large if normalize_waveform is None else normalize_waveform,
+        position_kernel=config.num_conv_pos_embeddings,
+        position_groups=config.num_conv_pos_embedding_groups,
+        num_buckets=config.num_buckets,
+        max_distance=config.max_bucket_distance,
+        projection_dropout=config.feat_proj_dropout,
+        dropout=config.hidden_dropout,
+        attention_dropout=config.attention_dropout,
+        activation_dropout=config.activation_dropout,
+        layer_drop=config.layerdrop,
+    )
+
+
+def _normalizes_waveform(source: str | Path, config: transformers.WavLMConfig) -> bool:
+    try:
+        extractor = transformers.Wav2Vec2FeatureExtractor.from_pretrained(source)
+    except OSError:
+        return config.feat_extract_norm == "layer"
+    return bool(extractor.do_normalize)
+
+
+def _check_report(report: dict, source: str | Path):
+    """Refuse weights that `transformers` would have completed at random"""
+    refuse_differences(
+        {
+            # frames masked for pretraining: never used here
+            "missing": sorted(set(report["missing_keys"]) - {"masked_spec_embed"}),
+            "unexpected": sorted(report["unexpected_keys"]),
+            "misshapen": [
+                f"{key} (expected {tuple(expected)}, found {tuple(found)})"
+                for key, found, expected in sorted(report["mismatched_keys"])
+            ],
+        },
+        repr(str(source)),
+    )

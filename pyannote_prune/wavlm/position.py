@@ -1,0 +1,91 @@
+"""The two ways in which WavLM knows about time"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils.parametrizations import weight_norm
+
+from .config import WavLMConfig
+
+
+class PositionalConvolution(nn.Module):
+    """Convolutional position embedding, to be added to its input"""
+
+    def __init__(self, config: WavLMConfig):
+        super().__init__()
+        kernel = config.position_kernel
+        conv = nn.Conv1d(
+            config.embed_dim,
+            config.embed_dim,
+            kernel,
+            padding=kernel // 2,
+            groups=config.position_groups,
+        )
+        # as in wav2vec 2.0 (Baevski et al., 2020)
+        nn.init.normal_(conv.weight, std=math.sqrt(4 / (kernel * config.embed_dim)))
+        nn.init.zeros_(conv.bias)
+        # one magnitude per position in the kernel
+        self.conv = weight_norm(conv, dim=2)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        num_frames = hidden.shape[1]
+        # an even kernel gives one frame too many, at the end
+        position = self.conv(hidden.transpose(1, 2))[..., :num_frames]
+        return F.gelu(position).transpose(1, 2)
+
+
+class RelativePositionBias(nn.Module):
+    """Bias of each attention head for the distance between query and key
+
+    It depends on the number of frames alone. It belongs to the encoder rather than to its first
+    layer, so that other layers still have it when the attention of that layer is pruned.
+    """
+
+    def __init__(self, config: WavLMConfig):
+        super().__init__()
+        self.max_distance = config.max_distance
+        self.embedding = nn.Embedding(config.num_buckets, config.num_heads)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+    def forward(self, num_frames: int) -> Tensor:
+        """
+
+        Returns
+        -------
+        bias : (num_heads, num_frames, num_frames) torch.Tensor
+            For all heads of the dense encoder; queries, then keys.
+        """
+        distances = torch.arange(1 - num_frames, num_frames)
+        buckets = bucket(distances, self.embedding.num_embeddings, self.max_distance)
+        bias = self.embedding(buckets.to(self.embedding.weight.device)).T
+        # bias: (num_heads, 2 * num_frames - 1), from the farthest key on the left to the right
+
+        # query i looks at distances -i to num_frames - 1 - i
+        return bias.unfold(1, num_frames, 1).flip(1)
+
+
+def bucket(distances: Tensor, num_buckets: int, max_distance: int) -> Tensor:
+    """Group distances, in frames, into buckets
+
+    Half of the buckets are for keys after the query. In each half, the first half is for exact
+    distances, the second one for logarithmic ranges up to `max_distance`.
+
+    References
+    ----------
+    Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+    Transformer", JMLR 2020 (section 2.1).
+    """
+    num_buckets //= 2
+    num_exact = num_buckets // 2
+    after = (distances > 0).long() * num_buckets
+    distances = distances.abs()
+
+    # in float32 and in this order: other roundings move distances that sit on a boundary
+    ratio = torch.log(distances.float() / num_exact) / math.log(max_distance / num_exact)
+    logarithmic = (num_exact + ratio * (num_buckets - num_exact)).long().clamp(max=num_buckets - 1)
+    return after + torch.where(distances < num_exact, distances, logarithmic)

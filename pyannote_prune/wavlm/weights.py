@@ -1,0 +1,101 @@
+"""Loading weights with every key accounted for"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch.nn as nn
+from torch import Tensor
+
+# names of DiariZen (after torchaudio) and of `transformers`, and ours. They agree on modules once
+# prefixes that only one of them has are removed.
+PREFIXES = {"encoder.transformer.": "encoder.", "encoder.feature_projection.": "feature_projection."}
+NAMES = {
+    "feature_extractor.dummy_weight": "extractor.scale",
+    "feature_extractor.conv_layers.": "extractor.convolutions.",
+    "feature_projection.layer_norm.": "projection.norm.",
+    "feature_projection.projection.": "projection.linear.",
+    "encoder.pos_conv_embed.": "position.",
+    "encoder.layer_norm.": "norm.",
+    "encoder.layers.0.attention.rel_attn_embed.": "position_bias.embedding.",
+    "encoder.layers.": "layers.",
+    ".q_proj.": ".query.",
+    ".k_proj.": ".key.",
+    ".v_proj.": ".value.",
+    ".out_proj.": ".output.",
+    ".gru_rel_pos_linear.": ".gate_linear.",
+    ".gru_rel_pos_const": ".gate_constant",
+    ".feed_forward.intermediate_dense.": ".feed_forward.input.",
+    ".feed_forward.output_dense.": ".feed_forward.output.",
+    ".final_layer_norm.": ".feed_forward_norm.",
+}
+
+
+def rename(key: str) -> str:
+    """Our name for a key of DiariZen's or `transformers`' WavLM
+
+    >>> rename("encoder.transformer.layers.3.attention.q_proj.weight")
+    'layers.3.attention.query.weight'
+    """
+    for theirs, ours in (PREFIXES | NAMES).items():
+        key = key.replace(theirs, ours)
+    # three more modules are called "layer_norm", in convolutions and in Transformer layers
+    ours = "norm" if key.startswith("extractor.") else "attention_norm"
+    return key.replace(".layer_norm.", f".{ours}.")
+
+
+def convert(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State dict of DiariZen's or `transformers`' WavLM, with our names and shapes"""
+    converted = {rename(key): tensor for key, tensor in state_dict.items()}
+    for key, tensor in converted.items():
+        if key.endswith(".gate_constant"):
+            converted[key] = tensor.flatten()
+    return converted
+
+
+def check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str):
+    """Compare names and shapes of two state dicts
+
+    Parameters
+    ----------
+    expected, found : dict of torch.Tensor
+        What the network has, and what the file has.
+    source : str
+        Where `found` comes from, for the message.
+
+    Raises
+    ------
+    ValueError
+        If they differ: the message lists missing, unexpected and misshapen keys.
+    """
+    differences = {
+        "missing": [key for key in expected if key not in found],
+        "unexpected": [key for key in found if key not in expected],
+        "misshapen": [
+            f"{key} (expected {tuple(expected[key].shape)}, found {tuple(found[key].shape)})"
+            for key in expected
+            if key in found and expected[key].shape != found[key].shape
+        ],
+    }
+    refuse_differences(differences, source)
+
+
+def refuse_differences(differences: Mapping[str, Sequence[str]], source: str):
+    """Raise an error that lists `differences` by kind, if there is any"""
+    lines = [f"{len(keys)} {kind}: {_shorten(keys)}" for kind, keys in differences.items() if keys]
+    if lines:
+        raise ValueError(
+            f"Weights of {source} do not fit this network: nothing was loaded. "
+            "Check that they come from the model that they claim to be.\n" + "\n".join(lines)
+        )
+
+
+def load_exactly(module: nn.Module, state_dict: Mapping[str, Tensor], source: str):
+    """Load a state dict whose keys and shapes must be those of `module`"""
+    check_keys(module.state_dict(), state_dict, source)
+    module.load_state_dict(state_dict)
+
+
+def _shorten(keys: Sequence[str], limit: int = 20) -> str:
+    more = f", and {len(keys) - limit} more" if len(keys) > limit else ""
+    return ", ".join(keys[:limit]) + more
