@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 from pyannote.audio import pipelines
@@ -16,7 +17,8 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
     """pyannote.audio's speaker diarization, with options that it does not have
 
     Exported `config.yaml` files name this class when one of these options is used, and
-    pyannote.audio's own otherwise.
+    pyannote.audio's own otherwise. Unlike the latter (as of 4.0.7), it also runs with
+    `clustering="OracleClustering"`, without any speaker embedding.
 
     Parameters
     ----------
@@ -24,7 +26,8 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         Size, in frames, of the median filter over the binarized segmentation of each window: it
         removes shorter activations and gaps. Odd. Defaults (1) to no filter.
     min_speakers, max_speakers : int, optional
-        Bounds for files whose number of speakers is not given. Default to none.
+        Bounds for files that come without any information on their number of speakers.
+        Default to none.
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`.
 
@@ -54,10 +57,15 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
                 f"`median_filter` must be 1 with this `segmentation` model, found {median_filter}: "
                 "only powerset models give binary segmentations to filter."
             )
+        if self._is_oracle:
+            # for files without any speech, whose (zero) embeddings have that dimension
+            self._embedding = SimpleNamespace(dimension=0)
 
-    def get_segmentations(
-        self, file, hook: Callable | None = None
-    ) -> SlidingWindowFeature:
+    @property
+    def _is_oracle(self) -> bool:
+        return self.klustering == "OracleClustering"
+
+    def get_segmentations(self, file, hook: Callable | None = None) -> SlidingWindowFeature:
         """Apply segmentation model, then median filter
 
         Returns
@@ -72,6 +80,10 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
             segmentations.sliding_window,
         )
 
+    def get_embeddings(self, *args, **kwargs) -> np.ndarray | None:
+        """Extract embeddings, or do not when oracle clustering makes them useless"""
+        return None if self._is_oracle else super().get_embeddings(*args, **kwargs)
+
     def apply(
         self,
         file,
@@ -81,11 +93,13 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         **kwargs,
     ):
         """Apply speaker diarization: see `pyannote.audio.pipelines.SpeakerDiarization.apply`"""
+        if num_speakers is min_speakers is max_speakers is None:
+            min_speakers, max_speakers = self.min_speakers, self.max_speakers
         return super().apply(
             file,
             num_speakers=num_speakers,
-            min_speakers=self.min_speakers if min_speakers is None else min_speakers,
-            max_speakers=self.max_speakers if max_speakers is None else max_speakers,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
             **kwargs,
         )
 

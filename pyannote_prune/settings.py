@@ -31,7 +31,7 @@ class DiarizationSettings:
         Size, in frames, of the median filter over the binarized segmentation of each window.
         Odd. 1 does not filter.
     min_speakers, max_speakers : int, optional
-        Bounds for files whose number of speakers is not given.
+        Bounds for files that come without any information on their number of speakers.
 
     Raises
     ------
@@ -60,7 +60,12 @@ class DiarizationSettings:
     @property
     def stock(self) -> bool:
         """Whether the pipeline class of pyannote.audio is enough"""
-        return self.median_filter == 1 and self.min_speakers is None and self.max_speakers is None
+        return (
+            self.median_filter == 1
+            and self.min_speakers is None
+            and self.max_speakers is None
+            and self.clustering != "OracleClustering"
+        )
 
 
 def check_median_filter(size: int):

@@ -1,0 +1,51 @@
+"""Small models, and comparisons"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pyannote_prune import WavLMConfig, WavLMSegmentation
+from pyannote_prune.specifications import powerset_specifications
+from pyannote_prune.wavlm.presets import dense
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+CONFORMER = {"input_dim": 16, "ffn_dim": 32, "num_layers": 1, "depthwise_conv_kernel_size": 7}
+TINY = {
+    "embed_dim": 48,
+    "num_heads": 4,
+    "position_kernel": 16,
+    "position_groups": 4,
+    "num_buckets": 32,
+    "max_distance": 64,
+}
+LARGE_STYLE = {"conv_norm": "layer", "norm_first": True, "normalize_waveform": True}
+
+
+def tiny_config(large: bool = False, **options) -> WavLMConfig:
+    """Dense encoder of a few thousand parameters, in the style of Base or Large"""
+    options = TINY | (LARGE_STYLE if large else {}) | options
+    return dense(num_layers=2, neurons=40, channels=12, **options)
+
+
+def tiny_model(config: WavLMConfig | None = None, duration: float = 2.0) -> WavLMSegmentation:
+    """Segmentation model with random weights and specifications, in evaluation mode"""
+    model = WavLMSegmentation(wavlm=config or tiny_config(), conformer=CONFORMER)
+    model.specifications = powerset_specifications(duration, 3, 2)
+    model.setup()
+    return model.eval()
+
+
+def randomize(module: nn.Module, scale: float = 0.3):
+    """Leave no parameter at a value (zero, one) that would hide a mistake"""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            fan_in = max(1, parameter[0].numel()) if parameter.ndim > 1 else 1
+            parameter += scale * torch.randn_like(parameter) / fan_in**0.5
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    """Largest difference, relative to the peak"""
+    assert found.shape == expected.shape
+    return ((found - expected).abs().max() / expected.abs().max()).item()

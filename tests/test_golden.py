@@ -1,0 +1,112 @@
+"""Same numbers as the reference implementation
+
+Without ../shared there are no such numbers: `wavlm/test_encoder.py` and `wavlm/test_huggingface.py`
+then compare the same structures with `transformers` on generated data.
+"""
+
+import golden
+import numpy as np
+import pytest
+import torch
+
+from pyannote_prune import cost
+from pyannote_prune.diarizen.structure import convert_config
+from pyannote_prune.wavlm import WavLM
+from pyannote_prune.wavlm.weights import convert, load_exactly
+
+# of the README of the fixtures: absolute, plus relative for pre-norm hidden states
+TOLERANCE = 1e-4
+
+# absolute difference that was reached here, with a margin of two
+REACHED = 4e-5
+
+FULL_SIZE = ("base", "large", "base_s80_md", "large_s80_md")
+CASES = [
+    *golden.available("tiny_base", "tiny_large"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in golden.available(*FULL_SIZE)),
+]
+PRUNED = golden.available(
+    *(
+        f"masked_vs_pruned/{style}_{experiment}"
+        for style in ("base", "large")
+        for experiment in (
+            *("all_units", "conv", "conv_head_interm", "head", "interm", "layers"),
+            *("lost_attention_by_heads", "lost_attention_by_layer"),
+            *("lost_feed_forward_by_interm", "lost_feed_forward_by_layer"),
+            *("lost_first_attention_by_heads", "lost_first_attention_by_layer"),
+        )
+    )
+)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_released_structures_match_the_reference(case):
+    wavlm, model = golden.build(case)
+    expected = np.load(golden.FOLDER / case / "expected.npz")
+    assert expected.files
+
+    counts = golden.read_json(f"{case}/counts.json")
+    assert cost(wavlm).parameters == counts["wavlm"]["numel"]
+    assert cost(wavlm).macs_per_second == counts["wavlm"]["get_num_macs"]
+    if model is not None:
+        assert sum(p.numel() for p in model.parameters()) == counts["model"]["numel"]
+        for num_samples, num_frames in counts["frames"]["num_frames"].items():
+            assert model.num_frames(int(num_samples)) == num_frames
+        for num_frames, size in counts["frames"]["receptive_field_size"].items():
+            assert model.receptive_field_size(int(num_frames)) == size
+
+    for name in sorted({key.split(".")[0] for key in expected.files}):
+        waveforms = torch.from_numpy(golden.recipe().waveform(name))
+        with torch.inference_mode():
+            hidden = golden.probe(wavlm(waveforms))
+        reference = torch.from_numpy(expected[f"{name}.hidden_probe"])
+        for i, (found, value) in enumerate(zip(hidden, reference, strict=True)):
+            close(found, value, wavlm, f"{name}, hidden state {i}")
+        if model is not None:
+            with torch.inference_mode():
+                log_probs = model(waveforms[:, None])
+            reference = torch.from_numpy(expected[f"{name}.log_probs"])
+            assert (log_probs - reference).abs().max() < REACHED, name
+
+
+@pytest.mark.parametrize("case", golden.available("tiny_base", "tiny_large"))
+def test_all_dimensions_match_the_reference(case):
+    wavlm, _ = golden.build(case)
+    expected = np.load(golden.FOLDER / case / "expected.npz")["synthetic_2s.hidden_full"]
+    waveforms = torch.from_numpy(golden.recipe().waveform("synthetic_2s"))
+    with torch.inference_mode():
+        hidden = torch.stack(wavlm(waveforms))
+    close(hidden, torch.from_numpy(expected), wavlm, case)
+
+
+@pytest.mark.parametrize("case", PRUNED)
+def test_encoders_pruned_by_the_reference_match(case):
+    config = golden.read_json(f"{case}/pruned_config.json")
+    config = config.get("wavlm", config)
+    if not config["encoder_use_attention"][0]:
+        with pytest.raises(ValueError, match="`encoder_use_attention` must start with true"):
+            convert_config(config)
+        return
+    expected = np.load(golden.FOLDER / case / "expected.npz")
+    masks = {
+        key.removeprefix("mask."): torch.from_numpy(expected[key])
+        for key in expected.files
+        if key.startswith("mask.")
+    }
+    weights = golden.prune(golden.state_dict(f"{case}/keys.json"), masks)
+    keys = golden.read_json(f"{case}/pruned_keys.json")
+    wavlm = WavLM(convert_config(config)).eval()
+    load_exactly(wavlm, convert({key: weights[key] for key in keys}), case)
+
+    counts = golden.read_json(f"{case}/counts.json")["pruned"]
+    assert cost(wavlm).parameters == counts["numel"]
+    assert cost(wavlm).macs_per_second == counts["get_num_macs"]
+    waveforms = torch.from_numpy(golden.recipe().waveform("synthetic_2s"))
+    with torch.inference_mode():
+        hidden = golden.probe(wavlm(waveforms))
+    close(hidden, torch.from_numpy(expected["pruned.hidden_probe"]), wavlm, case)
+
+
+def close(found, expected, wavlm, name):
+    relative = TOLERANCE if wavlm.config.norm_first else 0.0
+    assert ((found - expected).abs() <= TOLERANCE + relative * expected.abs()).all(), name
