@@ -15,6 +15,9 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications
 from .segmentation import WavLMSegmentation, without_task_modules
 from .specifications import has_specifications
 
+# plain data that checkpoints of pyannote.audio hold beside tensors, and `torch.load` does not know
+SAFE_CLASSES = [Specifications, Problem, Resolution]
+
 
 def save_checkpoint(model: WavLMSegmentation, path: str | Path):
     """Save a model in the format of pyannote.audio
@@ -108,8 +111,8 @@ def read_safely(path: str | Path) -> Any:
     if not Path(path).is_file():
         raise FileNotFoundError(f"No such file: {str(path)!r}.")
     try:
-        with torch.serialization.safe_globals([Specifications, Problem, Resolution]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        # SAFE_CLASSES are registered when the package is imported
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{str(path)!r} was not loaded: it is damaged, or holds Python objects that could "

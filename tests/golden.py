@@ -7,14 +7,16 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from helpers import SHARED
+import transformers
+from helpers import SHARED, randomize
 from torch import Tensor
 
-from pyannote_prune import WavLM, WavLMSegmentation
+from pyannote_prune import WavLM, WavLMConfig, WavLMSegmentation
 from pyannote_prune.diarizen.load import CONFORMER
 from pyannote_prune.diarizen.structure import convert_config
 from pyannote_prune.diarizen.weights import convert_state_dict
 from pyannote_prune.specifications import powerset_specifications
+from pyannote_prune.wavlm.huggingface import from_transformers
 from pyannote_prune.wavlm.weights import convert, load_exactly
 
 FOLDER = SHARED / "fixtures" / "diarizen"
@@ -72,6 +74,51 @@ def probe(hidden_states: list[Tensor]) -> Tensor:
     hidden = torch.stack(hidden_states)
     dim = hidden.shape[-1]
     return hidden @ torch.from_numpy(recipe().normal("probe", (dim,)) / np.sqrt(np.float32(dim)))
+
+
+def generate(large: bool, silent_heads: bool = False) -> tuple[WavLM, Tensor, Tensor]:
+    """Encoder, waveforms, and the hidden states that `transformers` gives for them
+
+    With `silent_heads`, the encoder has no second head in its first layer, and that of
+    `transformers` has one that says nothing.
+    """
+    style = {"feat_extract_norm": "layer", "do_stable_layer_norm": True} if large else {}
+    theirs = transformers.WavLMModel(
+        transformers.WavLMConfig(
+            hidden_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=40,
+            conv_dim=[12] * 7,
+            num_conv_pos_embeddings=16,
+            num_conv_pos_embedding_groups=4,
+            **style,
+        )
+    ).eval()
+    randomize(theirs)
+    if silent_heads:
+        theirs.encoder.layers[0].attention.out_proj.weight.data[:, 12:24] = 0.0
+    wavlm = from_transformers(theirs)
+    if silent_heads:
+        name = "encoder.layers.0.attention.hard_concrete_for_heads"
+        weights = prune(theirs.state_dict(), {name: torch.tensor([1.0, 0.0, 1.0, 1.0])})
+        plain = wavlm.config.to_dict()
+        plain["layers"][0]["heads"] = [0, 2, 3]
+        scale = wavlm.extractor.scale.data
+        wavlm = WavLM(WavLMConfig.from_dict(plain)).eval()
+        del weights["masked_spec_embed"]
+        load_exactly(wavlm, convert(weights) | {"extractor.scale": scale}, "the generated encoder")
+
+    waveforms = torch.nn.functional.layer_norm(torch.randn(2, 8000), (8000,))
+    with torch.no_grad():
+        expected = theirs(waveforms, output_hidden_states=True)
+        hidden_states = list(expected.hidden_states)
+        if large:  # theirs is normalized, or not, depending on the version
+            hidden_states[-1] = wavlm(waveforms)[-1]
+            assert torch.allclose(
+                wavlm.norm(hidden_states[-1]), expected.last_hidden_state, atol=1e-4
+            )
+    return wavlm, waveforms, torch.stack(hidden_states)
 
 
 def prune(weights: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:

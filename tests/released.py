@@ -90,8 +90,16 @@ HEAD_NAMES = {
 
 def random_model() -> WavLMSegmentation:
     """Model that `CONFIG` describes"""
+    return with_head(dense(num_layers=4, neurons=40, channels=12, **TINY))
+
+
+def pruned_model(case: str) -> WavLMSegmentation:
+    """Same head on a published structure"""
+    return with_head(WavLMConfig.preset(case.replace("_", "-")))
+
+
+def with_head(config: WavLMConfig) -> WavLMSegmentation:
     conformer = {"input_dim": 32, "ffn_dim": 64, "num_layers": 2, "depthwise_conv_kernel_size": 7}
-    config = dense(num_layers=4, neurons=40, channels=12, **TINY)
     model = WavLMSegmentation(wavlm=config, conformer=conformer)
     model.specifications = powerset_specifications(16.0, 4, 2)
     model.setup()
@@ -101,7 +109,9 @@ def random_model() -> WavLMSegmentation:
 def write_repository(model: WavLMSegmentation, folder: Path):
     """Write `model` as DiariZen would"""
     folder.mkdir()
-    (folder / "config.toml").write_text(CONFIG)
+    text = CONFIG.replace("layer_num = 5", f"layer_num = {model.wavlm.config.num_layers + 1}")
+    text = text.replace("feat_dim = 48", f"feat_dim = {model.wavlm.config.embed_dim}")
+    (folder / "config.toml").write_text(text)
     wavlm = wavlm_names(model.wavlm.state_dict())
     config = describe(model.wavlm.config)
     torch.save({"config": config, "state_dict": wavlm}, folder / "wavlm_tiny_base.bin")
