@@ -4,7 +4,7 @@ from .checkpoint import save_checkpoint
 from .cost import Cost, cost
 from .diarizen import load_diarizen
 from .export import export_pipeline
-from .register import register
+from .registration import register
 from .segmentation import WavLMSegmentation
 from .settings import DiarizationSettings
 from .version import __version__

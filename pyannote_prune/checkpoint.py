@@ -116,8 +116,7 @@ def read_safely(path: str | Path) -> Any:
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{str(path)!r} was not loaded: it is damaged, or holds Python objects that could "
-            "execute code. If you trust its author, save its `state_dict` alone and load that. "
-            f"({str(error).splitlines()[0]})"
+            "execute code. Download or copy it again, or ask its author for a plain state dict."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
         raise ValueError(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from helpers import SHARED, tiny_model
 from pyannote.audio.core.task import Problem, Resolution, Specifications
-from pyannote.audio.models.embedding.debug import SimpleEmbeddingModel
+from pyannote.audio.models.embedding import XVectorMFCC
 from pyannote.database import FileFinder, registry
 
 from pyannote_prune import save_checkpoint
@@ -115,7 +115,7 @@ def parts(tmp_path_factory) -> Path:
     (folder / "plda").mkdir()
 
     torch.manual_seed(0)
-    model = SimpleEmbeddingModel()
+    model = XVectorMFCC(dimension=64)
     model.specifications = Specifications(
         problem=Problem.REPRESENTATION, resolution=Resolution.CHUNK, duration=2.0
     )

@@ -1,0 +1,106 @@
+"""`pyannote-prune`"""
+
+import pytest
+import released
+import transformers
+from helpers import tiny_config, tiny_model
+from pyannote.audio import Model, Pipeline
+from typer.testing import CliRunner
+
+from pyannote_prune import WavLMSegmentation, cost, save_checkpoint
+from pyannote_prune.__main__ import app
+from pyannote_prune.pipeline import SpeakerDiarization
+
+
+def run(*arguments) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def fail(*arguments) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def repository(tmp_path):
+    released.write_repository(released.random_model(), tmp_path / "repository")
+    return tmp_path / "repository"
+
+
+def test_released_model_is_converted(repository, tmp_path):
+    output = run("convert", repository, tmp_path / "model.ckpt")
+    assert "untrained" not in output
+    model = Model.from_pretrained(tmp_path / "model.ckpt")
+    assert isinstance(model, WavLMSegmentation)
+    assert model.specifications.duration == 16.0
+
+
+def test_wavlm_of_transformers_is_converted_under_an_untrained_head(tmp_path):
+    options = {"hidden_size": 48, "num_attention_heads": 4, "intermediate_size": 40}
+    config = transformers.WavLMConfig(
+        num_hidden_layers=2, conv_dim=[12] * 7, num_conv_pos_embedding_groups=4, **options
+    )
+    transformers.WavLMModel(config).save_pretrained(tmp_path / "wavlm")
+    checkpoint = tmp_path / "model.ckpt"
+    output = run(
+        *("convert", tmp_path / "wavlm", checkpoint, "--duration", 5),
+        *("--max-speakers-per-chunk", 3, "--max-speakers-per-frame", 3),
+    )
+    assert "untrained head" in output
+    specifications = Model.from_pretrained(checkpoint).specifications
+    assert specifications.duration == 5.0
+    assert specifications.num_powerset_classes == 8
+
+
+def test_wavlm_file_of_diarizen_is_converted(repository, tmp_path):
+    assert "untrained" in run("convert", repository / "wavlm_tiny_base.bin", tmp_path / "m.ckpt")
+    assert Model.from_pretrained(tmp_path / "m.ckpt").specifications.duration == 8.0
+
+
+def test_summary_gives_structure_cost_window_and_classes(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    plain = tiny_config().to_dict()
+    plain["layers"] = [{"heads": [1, 3], "neurons": 7}, {"heads": [], "neurons": 0}]
+    model = tiny_model(type(tiny_config()).from_dict(plain), duration=3.0)
+    save_checkpoint(model, tmp_path / "model.ckpt")
+    output = run("summary", tmp_path / "model.ckpt")
+    assert "2/4 heads (1, 3), 7 neurons" in output
+    assert "no attention, no feed-forward" in output
+    assert f"{cost(model.wavlm).parameters:,}" in output
+    assert "Window: 3 s" in output
+    assert "7 powerset classes of at most 2 out of 3 speakers" in output
+    assert f"{sum(p.numel() for p in model.parameters()):,}" in output
+
+
+def test_summary_of_a_preset(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    output = run("summary", "large-s80-md")
+    assert "63,095,530" in output
+    assert "3,681.2 M" in output
+    assert "10/16 heads (0, 1, 3, 6, 7, 9, 10, 11, 12, 14), 1770 neurons" in output
+
+
+def test_released_model_is_exported_with_its_settings(repository, parts, tmp_path):
+    run("export", repository, tmp_path / "pipeline", "--parts", parts)
+    pipeline = Pipeline.from_pretrained(tmp_path / "pipeline")
+    assert type(pipeline) is SpeakerDiarization
+    assert (pipeline.median_filter, pipeline.max_speakers) == (11, 20)
+
+
+def test_checkpoint_is_exported(checkpoint, parts, tmp_path):
+    run("export", checkpoint, tmp_path / "pipeline", "--parts", parts)
+    assert Pipeline.from_pretrained(tmp_path / "pipeline")
+
+
+def test_errors_are_messages(tmp_path, parts):
+    assert "must be a hub id or a local folder" in fail("convert", "no/where", tmp_path / "m.ckpt")
+    assert "No such file" in fail("summary", tmp_path / "m.ckpt")
+    assert "did you mean" not in fail("summary", "base-s90-md")
+    (tmp_path / "file").write_bytes(b"not a checkpoint")
+    assert "it is damaged" in fail("summary", tmp_path / "file")
+    assert "No such file" in fail("export", "no/where", tmp_path / "pipeline", "--parts", parts)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]

@@ -1,0 +1,136 @@
+"""Pipeline folders, read by pyannote.audio"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import write_wav
+from pyannote.audio import Pipeline, pipelines
+from pyannote.audio.sample import SAMPLE_FILE
+from pyannote.database.util import load_rttm
+
+from pyannote_prune import DiarizationSettings, WavLMSegmentation, export_pipeline
+from pyannote_prune.pipeline import SpeakerDiarization
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
+FAST = {"segmentation_step": 0.5}
+
+
+def test_exported_folder_runs_offline(checkpoint, parts, tmp_path):
+    folder = export_pipeline(
+        checkpoint, tmp_path / "pipeline", parts, DiarizationSettings(**FAST)
+    )
+    pipeline = Pipeline.from_pretrained(folder)
+    assert type(pipeline) is pipelines.SpeakerDiarization
+    model = pipeline._segmentation.model
+    assert isinstance(model, WavLMSegmentation)
+    expected = WavLMSegmentation.from_pretrained(checkpoint).state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
+
+    output = pipeline(SAMPLE_FILE)
+    assert output.speaker_diarization.get_timeline().duration() > 0
+    assert len(output.speaker_embeddings) == len(output.speaker_diarization.labels())
+
+
+def test_folder_can_be_moved(checkpoint, parts, tmp_path):
+    export_pipeline(checkpoint, tmp_path / "here", parts, DiarizationSettings(**FAST))
+    before = Pipeline.from_pretrained(tmp_path / "here")(SAMPLE_FILE).speaker_diarization
+    shutil.move(tmp_path / "here", tmp_path / "there and with spaces")
+    after = Pipeline.from_pretrained(tmp_path / "there and with spaces")(SAMPLE_FILE)
+    assert after.speaker_diarization == before
+
+
+def test_settings_reach_the_pipeline(checkpoint, parts, tmp_path):
+    settings = DiarizationSettings(
+        clustering="AgglomerativeClustering",
+        parameters={"method": "centroid", "min_cluster_size": 30, "threshold": 0.7},
+        segmentation_step=0.25,
+        segmentation_batch_size=4,
+        embedding_batch_size=2,
+        embedding_exclude_overlap=False,
+        min_duration_off=0.1,
+        median_filter=11,
+        min_speakers=2,
+        max_speakers=20,
+    )
+    model = WavLMSegmentation.from_pretrained(checkpoint)
+    pipeline = Pipeline.from_pretrained(
+        export_pipeline(model, tmp_path / "pipeline", parts, settings)
+    )
+    assert type(pipeline) is SpeakerDiarization
+    assert pipeline.klustering == "AgglomerativeClustering"
+    assert pipeline.segmentation_step == 0.25
+    assert (pipeline.segmentation_batch_size, pipeline.embedding_batch_size) == (4, 2)
+    assert not pipeline.embedding_exclude_overlap
+    assert (pipeline.median_filter, pipeline.min_speakers, pipeline.max_speakers) == (11, 2, 20)
+    parameters = pipeline.parameters(instantiated=True)
+    assert parameters["segmentation"] == {"min_duration_off": 0.1}
+    assert parameters["clustering"] == settings.parameters
+
+
+def test_default_settings_are_those_of_pyannote(checkpoint, parts, tmp_path):
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["pipeline"]["name"] == "pyannote.audio.pipelines.SpeakerDiarization"
+    assert config["params"]["clustering"] == {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
+
+
+def test_oracle_clustering_is_exported_with_our_class(checkpoint, parts, tmp_path):
+    settings = DiarizationSettings(clustering="OracleClustering", parameters={}, **FAST)
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, settings)
+    pipeline = Pipeline.from_pretrained(folder)
+    assert pipeline(dict(SAMPLE_FILE)).speaker_diarization.labels()
+
+
+def test_hub_id_is_referred_to(checkpoint, tmp_path):
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline")
+    assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "segmentation"]
+    params = yaml.safe_load((folder / "config.yaml").read_text())["pipeline"]["params"]
+    hub_id = "pyannote/speaker-diarization-community-1"
+    assert params["segmentation"] == "$model/segmentation"
+    assert params["embedding"] == {"checkpoint": hub_id, "subfolder": "embedding"}
+    assert params["plda"] == {"checkpoint": hub_id, "subfolder": "plda"}
+
+
+def test_pyannote_command_line_reads_the_folder(checkpoint, parts, tmp_path):
+    folder = export_pipeline(
+        checkpoint, tmp_path / "pipeline", parts, DiarizationSettings(median_filter=11, **FAST)
+    )
+    audio = tmp_path / "conversation.wav"
+    write_wav(audio, SAMPLE_FILE["waveform"][0, : 16000 * 8].numpy())
+    command = [Path(sys.executable).parent / "pyannote-audio", "apply", folder, audio]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    (tmp_path / "output.rttm").write_text(result.stdout)
+    assert load_rttm(tmp_path / "output.rttm")["conversation"]
+
+
+def test_folder_in_use_is_not_overwritten(checkpoint, parts, tmp_path):
+    (tmp_path / "precious").write_text("do not touch")
+    with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
+        export_pipeline(checkpoint, tmp_path, parts)
+    with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
+        export_pipeline(checkpoint, tmp_path / "precious", parts)
+    assert (tmp_path / "precious").read_text() == "do not touch"
+
+
+def test_empty_folder_is_used(checkpoint, parts, tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    export_pipeline(checkpoint, tmp_path / "pipeline", parts)
+    assert (tmp_path / "pipeline" / "config.yaml").is_file()
+
+
+def test_incomplete_parts_are_named_and_nothing_is_written(checkpoint, parts, tmp_path):
+    shutil.copytree(parts, tmp_path / "parts")
+    (tmp_path / "parts" / "plda" / "plda.npz").unlink()
+    with pytest.raises(ValueError, match=r"without plda/plda.npz"):
+        export_pipeline(checkpoint, tmp_path / "pipeline", tmp_path / "parts")
+    with pytest.raises(ValueError, match="`parts` must be a local pipeline folder or the hub id"):
+        export_pipeline(checkpoint, tmp_path / "pipeline", tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="`parts` must be a local pipeline folder or the hub id"):
+        export_pipeline(checkpoint, tmp_path / "pipeline", "./nowhere")
+    assert [path.name for path in tmp_path.iterdir()] == ["parts"]

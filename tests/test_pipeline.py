@@ -1,0 +1,156 @@
+"""The standard pipeline, and ours"""
+
+import numpy as np
+import pytest
+import torch
+from helpers import tiny_config
+from pyannote.audio import pipelines
+from pyannote.audio.sample import SAMPLE_FILE
+from pyannote.core import Annotation
+from scipy.ndimage import median_filter
+
+from pyannote_prune import WavLMSegmentation, save_checkpoint
+from pyannote_prune.pipeline import SpeakerDiarization, median_over_frames
+
+VBX = {
+    "segmentation": {"min_duration_off": 0.0},
+    "clustering": {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8},
+}
+pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
+
+
+@pytest.fixture
+def arguments(checkpoint, parts):
+    return {
+        "segmentation": str(checkpoint),
+        "embedding": str(parts / "embedding"),
+        "plda": str(parts / "plda"),
+        "segmentation_step": 0.5,
+    }
+
+
+def test_standard_pipeline_runs_with_a_checkpoint(arguments):
+    pipeline = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
+    assert isinstance(pipeline._segmentation.model, WavLMSegmentation)
+    diarization = pipeline(SAMPLE_FILE).speaker_diarization
+    assert isinstance(diarization, Annotation)
+    assert diarization.get_timeline().duration() > 0
+
+
+def test_without_options_it_is_the_standard_pipeline(arguments):
+    ours = SpeakerDiarization(**arguments).instantiate(VBX)
+    stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
+    found, expected = ours(SAMPLE_FILE), stock(SAMPLE_FILE)
+    assert found.speaker_diarization == expected.speaker_diarization
+    np.testing.assert_array_equal(found.speaker_embeddings, expected.speaker_embeddings)
+
+
+def test_oracle_clustering_needs_no_embedding(arguments):
+    pipeline = SpeakerDiarization(**arguments, clustering="OracleClustering")
+    pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}})
+    output = pipeline(dict(SAMPLE_FILE))
+    reference = set(SAMPLE_FILE["annotation"].labels())
+    assert set(output.speaker_diarization.labels()) <= reference
+    assert output.speaker_diarization.get_timeline().duration() > 0
+    assert output.speaker_embeddings is None
+
+
+def test_oracle_clustering_of_a_model_that_hears_nothing(arguments, tmp_path):
+    model = WavLMSegmentation.from_pretrained(arguments["segmentation"])
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias[0] = 10.0
+    save_checkpoint(model, tmp_path / "deaf.ckpt")
+    arguments |= {"segmentation": str(tmp_path / "deaf.ckpt"), "clustering": "OracleClustering"}
+    pipeline = SpeakerDiarization(**arguments)
+    pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}})
+    assert not pipeline(dict(SAMPLE_FILE)).speaker_diarization
+
+
+def test_median_filter_is_that_of_each_window_and_speaker():
+    rng = np.random.default_rng(0)
+    segmentations = (rng.random((3, 50, 2)) < 0.5).astype(np.float32)
+    found = median_over_frames(segmentations, 11)
+    assert not np.array_equal(found, segmentations)
+    for chunk, speaker in np.ndindex(3, 2):
+        one = segmentations[chunk, :, speaker]
+        mirrored = np.concatenate([one[4::-1], one, one[:-6:-1]])
+        expected = [np.median(mirrored[i : i + 11]) for i in range(50)]
+        np.testing.assert_array_equal(found[chunk, :, speaker], expected)
+        np.testing.assert_array_equal(median_filter(one, size=11, mode="reflect"), expected)
+
+
+def test_median_filter_is_applied_to_segmentations(arguments):
+    plain = SpeakerDiarization(**arguments).instantiate(VBX)
+    filtered = SpeakerDiarization(**arguments, median_filter=11).instantiate(VBX)
+    before, after = (p.get_segmentations(SAMPLE_FILE) for p in (plain, filtered))
+    assert not np.array_equal(before.data, after.data)
+    np.testing.assert_array_equal(after.data, median_over_frames(before.data, 11))
+    assert after.sliding_window.step == before.sliding_window.step
+    assert isinstance(filtered(SAMPLE_FILE).speaker_diarization, Annotation)
+
+
+def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypatch):
+    received = []
+    monkeypatch.setattr(
+        pipelines.SpeakerDiarization,
+        "apply",
+        lambda self, file, **kwargs: received.append(
+            [kwargs[k] for k in ("num_speakers", "min_speakers", "max_speakers")]
+        ),
+    )
+    pipeline = SpeakerDiarization(**arguments, min_speakers=2, max_speakers=20)
+    pipeline.instantiate(VBX)
+    pipeline(SAMPLE_FILE)
+    pipeline(SAMPLE_FILE, num_speakers=25)
+    pipeline(SAMPLE_FILE, min_speakers=21)
+    assert received == [[None, 2, 20], [25, None, None], [None, 21, None]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"median_filter": 10}, "`median_filter` must be an odd number of frames, found 10"),
+        ({"median_filter": 0}, "`median_filter` must be an odd number"),
+        ({"median_filter": 2.5}, "`median_filter` must be an odd number"),
+        ({"min_speakers": 3, "max_speakers": 2}, "`min_speakers` must be positive and at most"),
+        ({"min_speakers": -1}, "`min_speakers` must be positive"),
+    ],
+)
+def test_impossible_options_are_refused(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        SpeakerDiarization(**arguments, **options)
+
+
+def test_median_filter_needs_a_powerset_model(arguments):
+    model = WavLMSegmentation.from_pretrained(arguments["segmentation"])
+    specifications = model.specifications
+    specifications.powerset_max_classes = None
+    del specifications.powerset
+    model.setup()
+    arguments["segmentation"] = model
+    with pytest.raises(ValueError, match="`median_filter` must be 1 with this `segmentation`"):
+        SpeakerDiarization(**arguments, median_filter=11)
+
+
+def test_broken_checkpoint_does_not_run_on_random_weights(arguments, tmp_path):
+    content = torch.load(arguments["segmentation"], weights_only=True)
+    content["state_dict"] = {f"model.{k}": v for k, v in content["state_dict"].items()}
+    torch.save(content, tmp_path / "broken.ckpt")
+    arguments["segmentation"] = str(tmp_path / "broken.ckpt")
+    with pytest.raises(ValueError, match="missing: layer_weights"):
+        pipelines.SpeakerDiarization(**arguments)
+
+
+def test_wider_model_gives_another_answer(arguments):
+    """The checks above compare answers: they depend on the model"""
+    torch.manual_seed(5)
+    model = WavLMSegmentation.from_pretrained(arguments["segmentation"])
+    other = WavLMSegmentation(wavlm=tiny_config(large=True), conformer=model.hparams.conformer)
+    other.specifications = model.specifications
+    other.setup()
+    answers = []
+    for segmentation in (model, other):
+        pipeline = pipelines.SpeakerDiarization(**(arguments | {"segmentation": segmentation}))
+        answers.append(pipeline.instantiate(VBX)(SAMPLE_FILE).speaker_diarization)
+    assert answers[0] != answers[1]
