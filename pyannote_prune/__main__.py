@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pyannote.audio.telemetry import set_telemetry_metrics
 from rich.console import Console
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .convert import is_diarizen, read_source
 from .diarizen import load_diarizen, load_settings
 from .export import COMMUNITY_1, export_pipeline
-from .report import specifications_lines, structure_table
+from .quickstart import quickstart as run_quickstart
+from .report import quickstart_table, specifications_lines, structure_table
 from .specifications import has_specifications, powerset_specifications
 from .wavlm import WavLMConfig
 from .wavlm.presets import PRESETS
@@ -38,6 +41,37 @@ def readable_errors() -> Iterator[None]:
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         logging.getLogger(__name__).debug("traceback", exc_info=True)
         raise typer.Exit(code=1) from error
+
+
+def silence_dependencies():
+    """No telemetry (there may be no network), no advice that does not concern the user"""
+    set_telemetry_metrics(False)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(lightning|torch_audiomentations)\b")
+
+
+@app.command()
+def quickstart(
+    output: Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)] = Path(
+        "quickstart"
+    ),
+):
+    """
+    Train a small model and diarize with it: about two minutes on a laptop, without network
+
+    It learns the 30 s conversation that pyannote.audio ships, and is scored on the same.
+    """
+    silence_dependencies()
+    with readable_errors():
+        model, before, after = run_quickstart(output)
+    console.print(quickstart_table(model, before, after))
+    console.print(
+        "A model that is trained and scored on one file proves that everything is in place, and "
+        "nothing about accuracy. Clustering is given the reference speakers, so that the error is "
+        "that of segmentation alone."
+    )
+    console.print(f"Checkpoint: {output / 'model.ckpt'}", highlight=False, soft_wrap=True)
+    console.print(f"Pipeline: {output / 'pipeline'}", highlight=False, soft_wrap=True)
 
 
 @app.command()

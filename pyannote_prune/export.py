@@ -43,7 +43,7 @@ def export_pipeline(
         Where embedding and PLDA come from: a local pipeline folder, whose `embedding` and `plda`
         are copied (the new folder is then complete, and works offline), or the hub id of a
         pipeline with the same layout, which is referred to.
-        Defaults to "pyannote/speaker-diarization-community-1".
+        Defaults to "pyannote/speaker-diarization-community-1". Oracle clustering needs none.
     settings : DiarizationSettings, optional
         Defaults to those of that pipeline.
 
@@ -58,12 +58,8 @@ def export_pipeline(
         checkpoint of `WavLMSegmentation`.
     """
     folder, settings = Path(folder), settings or DiarizationSettings()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            f"`folder` must not exist, or be empty, found {str(folder)!r}: choose another one, or "
-            "remove it first."
-        )
-    local = _local_parts(parts)
+    check_new(folder)
+    local = _local_parts(parts) if settings.needs_embeddings else None
     if not isinstance(model, WavLMSegmentation):
         model = load_checkpoint(model)
 
@@ -83,10 +79,23 @@ def export_pipeline(
     return folder
 
 
+def check_new(folder: Path):
+    """Refuse to write over anything"""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"`folder` must not exist, or be empty, found {str(folder)!r}: choose another one, or "
+            "remove it first."
+        )
+
+
 def _local_parts(parts: str | Path) -> Path | None:
     """Folder of local parts, checked, or None when `parts` is a hub id"""
     if not Path(parts).exists():
-        if isinstance(parts, Path) or str(parts).count("/") != 1 or str(parts).startswith((".", "~")):
+        if (
+            isinstance(parts, Path)
+            or str(parts).count("/") != 1
+            or str(parts).startswith((".", "~"))
+        ):
             raise ValueError(
                 "`parts` must be a local pipeline folder or the hub id of a pipeline (such as "
                 f"{COMMUNITY_1!r}), found {str(parts)!r}: there is no such folder."
@@ -120,11 +129,12 @@ def _config(settings: DiarizationSettings, hub_id: str | None) -> dict[str, Any]
         "segmentation": "$model/segmentation",
         "segmentation_step": settings.segmentation_step,
         "segmentation_batch_size": settings.segmentation_batch_size,
-        "embedding_batch_size": settings.embedding_batch_size,
-        "embedding_exclude_overlap": settings.embedding_exclude_overlap,
     }
-    for part in PARTS:
-        params[part] = {"checkpoint": hub_id, "subfolder": part} if hub_id else f"$model/{part}"
+    if settings.needs_embeddings:
+        params["embedding_batch_size"] = settings.embedding_batch_size
+        params["embedding_exclude_overlap"] = settings.embedding_exclude_overlap
+        for part in PARTS:
+            params[part] = {"checkpoint": hub_id, "subfolder": part} if hub_id else f"$model/{part}"
     if not settings.stock:
         params["median_filter"] = settings.median_filter
         params["min_speakers"] = settings.min_speakers

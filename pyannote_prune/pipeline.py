@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from pyannote.audio import pipelines
+from pyannote.audio.core.plda import PLDA
 from pyannote.core import SlidingWindowFeature
 from scipy.ndimage import median_filter as scipy_median_filter
 
@@ -18,7 +19,7 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
 
     Exported `config.yaml` files name this class when one of these options is used, and
     pyannote.audio's own otherwise. Unlike the latter (as of 4.0.7), it also runs with
-    `clustering="OracleClustering"`, without any speaker embedding.
+    `clustering="OracleClustering"`, without any speaker embedding nor PLDA.
 
     Parameters
     ----------
@@ -48,6 +49,8 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
     ):
         check_median_filter(median_filter)
         check_bounds(min_speakers, max_speakers)
+        if kwargs.get("clustering") == "OracleClustering":
+            kwargs["plda"] = NoPLDA()
         super().__init__(**kwargs)
         self.median_filter = median_filter
         self.min_speakers = min_speakers
@@ -102,6 +105,13 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
             max_speakers=max_speakers,
             **kwargs,
         )
+
+
+class NoPLDA(PLDA):
+    """Stands for the PLDA that pyannote.audio asks for, and that oracle clustering never uses"""
+
+    def __init__(self):
+        pass
 
 
 def median_over_frames(segmentations: np.ndarray, size: int) -> np.ndarray:

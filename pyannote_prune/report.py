@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from .cost import Cost, cost, cost_per_part
+from .quickstart import Score
 from .segmentation import WavLMSegmentation
 from .wavlm.config import WavLMConfig
 
@@ -57,6 +58,24 @@ def specifications_lines(model: WavLMSegmentation) -> list[str]:
         f"Classes: {classes}",
         f"Parameters: {total:,} ({total - encoder.parameters:,} of them outside WavLM)",
     ]
+
+
+def quickstart_table(model: WavLMSegmentation, before: Score, after: Score) -> Table:
+    """One row per step of the quickstart"""
+    table = Table(title="30 s conversation of pyannote.audio")
+    table.add_column("Model")
+    for name in ("WavLM parameters", "MACs / s", "Real-time factor", "DER"):
+        table.add_column(name, justify="right")
+    size = cost(model.wavlm)
+    for name, score in (("untrained", before), ("fine-tuned", after)):
+        table.add_row(
+            name,
+            f"{size.parameters:,}",
+            _millions(size.macs_per_second),
+            f"{score.real_time_factor:.3f}",
+            f"{score.diarization_error_rate:.1%}",
+        )
+    return table
 
 
 def _layer(config: WavLMConfig, index: int) -> str:

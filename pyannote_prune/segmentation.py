@@ -192,7 +192,9 @@ class WavLMSegmentation(Model):
         """
         self._check_waveforms(waveforms)
         hidden_states = self.wavlm(waveforms[:, 0])
-        outputs = sum(w * hidden for w, hidden in zip(self.layer_weights, hidden_states, strict=True))
+        outputs = sum(
+            w * hidden for w, hidden in zip(self.layer_weights, hidden_states, strict=True)
+        )
         # (batch_size, num_frames, embed_dim)
 
         outputs = self.norm(self.projection(outputs))

@@ -58,13 +58,18 @@ class DiarizationSettings:
         check_bounds(self.min_speakers, self.max_speakers)
 
     @property
+    def needs_embeddings(self) -> bool:
+        """Whether clustering looks at voices"""
+        return self.clustering != "OracleClustering"
+
+    @property
     def stock(self) -> bool:
         """Whether the pipeline class of pyannote.audio is enough"""
         return (
             self.median_filter == 1
             and self.min_speakers is None
             and self.max_speakers is None
-            and self.clustering != "OracleClustering"
+            and self.needs_embeddings
         )
 
 

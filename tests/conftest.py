@@ -58,9 +58,8 @@ def generate_conversations(folder: Path) -> Path:
                 voice = sum(np.sin(h * np.cumsum(2 * np.pi * pitch / 16000)) / h for h in (1, 2, 3))
                 offset = round(start * 16000)
                 audio[offset : offset + len(t)] += 0.1 * voice
-                turns.append(
-                    f"SPEAKER {name} 1 {start:.3f} {len(t) / 16000:.3f} <NA> <NA> s{speaker} <NA> <NA>"
-                )
+                where = f"{name} 1 {start:.3f} {len(t) / 16000:.3f}"
+                turns.append(f"SPEAKER {where} <NA> <NA> s{speaker} <NA> <NA>")
             write_wav(folder / f"{name}.wav", audio)
         (folder / f"{subset}.lst").write_text("\n".join(names) + "\n")
         (folder / f"{subset}.rttm").write_text("\n".join(turns) + "\n")

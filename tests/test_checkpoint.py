@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from helpers import CONFORMER, tiny_config, tiny_model
+from helpers import CONFORMER, Payload, tiny_config, tiny_model
 from pyannote.audio import Model
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines.utils import get_model
@@ -131,6 +131,8 @@ def test_model_without_specifications_is_not_saved(tmp_path):
 
 
 class Unsavable:
+    """The disk is full when its turn comes"""
+
     def __reduce__(self):
         raise OSError("No space left on device")
 
@@ -141,14 +143,6 @@ def test_failure_while_writing_leaves_the_previous_file_whole(path):
         write_atomically({"a": torch.ones(1000), "b": Unsavable()}, path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
-
-
-class Payload:
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 def test_code_in_a_checkpoint_is_refused_and_not_executed(path, tmp_path):

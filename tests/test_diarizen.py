@@ -1,6 +1,5 @@
 """Files of DiariZen, real and hostile"""
 
-import os
 import shutil
 
 import golden
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 import released
 import torch
-from helpers import SHARED
+from helpers import SHARED, Payload
 
 from pyannote_prune import DiarizationSettings, WavLMConfig, WavLMSegmentation, load_diarizen
 from pyannote_prune.diarizen import load_settings
@@ -171,14 +170,6 @@ def test_another_channel_is_a_warning(repository):
     edit(repository, "selected_channel = 0", "selected_channel = 1")
     with pytest.warns(UserWarning, match="'channel': 1"):
         load_diarizen(repository)
-
-
-class Payload:
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "wavlm_tiny_base.bin"])

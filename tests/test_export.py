@@ -21,9 +21,7 @@ FAST = {"segmentation_step": 0.5}
 
 
 def test_exported_folder_runs_offline(checkpoint, parts, tmp_path):
-    folder = export_pipeline(
-        checkpoint, tmp_path / "pipeline", parts, DiarizationSettings(**FAST)
-    )
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, DiarizationSettings(**FAST))
     pipeline = Pipeline.from_pretrained(folder)
     assert type(pipeline) is pipelines.SpeakerDiarization
     model = pipeline._segmentation.model

@@ -42,7 +42,9 @@ def test_multilabel_gives_probabilities():
     assert ((scores > 0) & (scores < 1)).all()
 
 
-@pytest.mark.parametrize(("speakers", "simultaneous", "classes"), [(3, 2, 7), (4, 2, 11), (4, 4, 16)])
+@pytest.mark.parametrize(
+    ("speakers", "simultaneous", "classes"), [(3, 2, 7), (4, 2, 11), (4, 4, 16)]
+)
 def test_dimension_is_the_number_of_powerset_classes(speakers, simultaneous, classes):
     model = with_specifications(powerset_specifications(2.0, speakers, simultaneous))
     assert model.dimension == classes

@@ -123,9 +123,10 @@ def test_pretrained_model_is_fine_tuned_on_another_task(protocol, checkpoint):
     lightning.Trainer(fast_dev_run=True, **QUIET).fit(model)
     assert torch.equal(model.classifier.weight, classifier)  # same classes, same classifier
 
+    model.task = VoiceActivityDetection(protocol, duration=2.0, batch_size=4, num_workers=0)
+    trainer = lightning.Trainer(fast_dev_run=True, **QUIET)
     with pytest.warns(UserWarning, match="trained for a different task"):
-        model.task = VoiceActivityDetection(protocol, duration=2.0, batch_size=4, num_workers=0)
-        lightning.Trainer(fast_dev_run=True, **QUIET).fit(model)
+        trainer.fit(model)
     assert model.classifier.out_features == 1
 
 

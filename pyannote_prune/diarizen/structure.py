@@ -76,9 +76,9 @@ def find_structure(wavlm_src: str, folder: Path) -> WavLMConfig:
     path = folder / str(wavlm_src)
     if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
         raise ValueError(
-            f"`wavlm_src` must be one of {', '.join(map(repr, STRUCTURES))}, or a WavLM file inside "
-            f"{str(folder)!r}, found {wavlm_src!r}{did_you_mean(wavlm_src, STRUCTURES)}: copy that "
-            "file next to `config.toml`, and give its name."
+            f"`wavlm_src` must be one of {', '.join(map(repr, STRUCTURES))}, or a WavLM file "
+            f"inside {str(folder)!r}, found {wavlm_src!r}{did_you_mean(wavlm_src, STRUCTURES)}: "
+            "copy that file next to `config.toml`, and give its name."
         )
     structure, _ = read_wavlm_file(path)
     return structure

@@ -171,8 +171,7 @@ class WavLMConfig:
             for i, c in enumerate(values["convolutions"])
         )
         layers = [
-            _known(LayerConfig, layer, f"`layers[{i}]`")
-            for i, layer in enumerate(values["layers"])
+            _known(LayerConfig, layer, f"`layers[{i}]`") for i, layer in enumerate(values["layers"])
         ]
         values["layers"] = tuple(
             LayerConfig(heads=tuple(layer["heads"]), neurons=layer["neurons"]) for layer in layers

@@ -9,7 +9,10 @@ from torch import Tensor
 
 # names of DiariZen (after torchaudio) and of `transformers`, and ours. They agree on modules once
 # prefixes that only one of them has are removed.
-PREFIXES = {"encoder.transformer.": "encoder.", "encoder.feature_projection.": "feature_projection."}
+PREFIXES = {
+    "encoder.transformer.": "encoder.",
+    "encoder.feature_projection.": "feature_projection.",
+}
 NAMES = {
     "feature_extractor.dummy_weight": "extractor.scale",
     "feature_extractor.conv_layers.": "extractor.convolutions.",
