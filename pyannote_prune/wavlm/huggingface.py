@@ -37,7 +37,6 @@ def load_huggingface(source: str | Path) -> WavLM:
         model, report = transformers.WavLMModel.from_pretrained(
             source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
-        normalize = _normalizes_waveform(source, config)
     except OSError as error:
         preset = (
             f" For the structure alone, use `WavLMConfig.preset({str(source)!r})`."
@@ -50,7 +49,7 @@ def load_huggingface(source: str | Path) -> WavLM:
             f"connection (or HF_HUB_OFFLINE). {error}"
         ) from error
     _check_report(report, source)
-    return from_transformers(model, normalize_waveform=normalize)
+    return from_transformers(model)
 
 
 def from_transformers(
@@ -63,8 +62,8 @@ def from_transformers(
     model : transformers.WavLMModel
         Left as it was.
     normalize_waveform : bool, optional
-        `transformers` leaves this to its feature extractor. Defaults to what WavLM does:
-        true for models that normalize every convolution (Large).
+        `transformers` leaves this to its feature extractor. Defaults to what WavLM was trained
+        with: true for models that normalize every convolution (Large), false for others (Base).
     """
     wavlm = WavLM(config_from_transformers(model.config, normalize_waveform))
     state_dict = convert(model.state_dict())
@@ -121,14 +120,6 @@ def config_from_transformers(
         activation_dropout=config.activation_dropout,
         layer_drop=config.layerdrop,
     )
-
-
-def _normalizes_waveform(source: str | Path, config: transformers.WavLMConfig) -> bool:
-    try:
-        extractor = transformers.Wav2Vec2FeatureExtractor.from_pretrained(source)
-    except OSError:
-        return config.feat_extract_norm == "layer"
-    return bool(extractor.do_normalize)
 
 
 def _check_report(report: dict, source: str | Path):

@@ -128,11 +128,10 @@ def test_local_folder_gives_the_same_encoder(size, tmp_path):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
-def test_normalization_is_that_of_the_feature_extractor(tmp_path):
-    transformers_model("tiny-base").save_pretrained(tmp_path)
-    assert not load_huggingface(tmp_path).config.normalize_waveform
-    transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(tmp_path)
-    assert load_huggingface(tmp_path).config.normalize_waveform
+def test_waveform_normalization_can_be_chosen():
+    theirs = transformers_model("tiny-base")
+    assert not from_transformers(theirs).config.normalize_waveform
+    assert from_transformers(theirs, normalize_waveform=True).config.normalize_waveform
 
 
 def test_keys_that_do_not_fit_are_listed(tmp_path):
