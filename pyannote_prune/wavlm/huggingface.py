@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import transformers
+from safetensors import SafetensorError
 
 from .config import ConvolutionConfig, LayerConfig, WavLMConfig
 from .encoder import WavLM
@@ -25,7 +27,8 @@ def load_huggingface(source: str | Path) -> WavLM:
     OSError
         If `source` is neither.
     ValueError
-        If it is not a WavLM encoder, or if a key is missing, unexpected or misshapen.
+        If it is not a WavLM encoder, if its file is damaged, or if a key is missing, unexpected
+        or misshapen.
     """
     try:
         config = transformers.AutoConfig.from_pretrained(source)
@@ -38,18 +41,27 @@ def load_huggingface(source: str | Path) -> WavLM:
             source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except OSError as error:
-        preset = (
-            f" For the structure alone, use `WavLMConfig.preset({str(source)!r})`."
-            if str(source) in PRESETS
-            else ""
-        )
-        raise OSError(
-            f"`wavlm` must be a hub id or a local folder in Hugging Face layout: {str(source)!r} "
-            f"could not be read.{preset} If this is a hub id, check its spelling and your "
-            f"connection (or HF_HUB_OFFLINE). {error}"
+        raise _not_found(source, error) from error
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(
+            f"Weights of {str(source)!r} could not be read: the file is damaged, or holds Python "
+            "objects that could execute code. Download or copy it again."
         ) from error
     _check_report(report, source)
     return from_transformers(model)
+
+
+def _not_found(source: str | Path, error: OSError) -> OSError:
+    preset = (
+        f" For the structure alone, use `WavLMConfig.preset({str(source)!r})`."
+        if str(source) in PRESETS
+        else ""
+    )
+    return OSError(
+        f"`wavlm` must be a hub id or a local folder in Hugging Face layout: {str(source)!r} "
+        f"could not be read.{preset} If this is a hub id, check its spelling and your "
+        f"connection (or HF_HUB_OFFLINE). {error}"
+    )
 
 
 def from_transformers(

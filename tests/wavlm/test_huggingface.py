@@ -3,7 +3,7 @@
 import pytest
 import torch
 import transformers
-from helpers import randomize, relative_error
+from helpers import Payload, randomize, relative_error
 from safetensors.torch import load_file, save_file
 
 from pyannote_prune import WavLMSegmentation
@@ -147,6 +147,23 @@ def test_keys_that_do_not_fit_are_listed(tmp_path):
     assert "1 missing: encoder.layers.1.attention.q_proj.bias" in str(error.value)
     assert "1 unexpected: surprise" in str(error.value)
     assert "encoder.layer_norm.bias (expected (48,), found (3,))" in str(error.value)
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_truncated_weights_are_refused(tmp_path, size):
+    transformers_model("tiny-base").save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match="could not be read: the file is damaged"):
+        load_huggingface(tmp_path)
+
+
+def test_code_in_weights_is_refused_and_not_executed(tmp_path):
+    transformers.WavLMConfig(**SIZES["tiny-base"]).save_pretrained(tmp_path)
+    torch.save({"weight": Payload(tmp_path / "executed")}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="could execute code"):
+        load_huggingface(tmp_path)
+    assert not (tmp_path / "executed").exists()
 
 
 def test_another_architecture_is_refused(tmp_path):
