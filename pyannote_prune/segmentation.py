@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torchaudio.models import Conformer
 from .suggest import did_you_mean
 from .wavlm.config import WavLMConfig
 from .wavlm.encoder import WavLM
+from .wavlm.gating import attach_gates
 from .wavlm.geometry import receptive_field_size
 from .wavlm.huggingface import load_huggingface
 from .wavlm.weights import check_keys
@@ -40,6 +41,8 @@ class WavLMSegmentation(Model):
         Keyword arguments of `torchaudio.models.Conformer`.
         Defaults to {"input_dim": 256, "num_heads": 4, "ffn_dim": 1024, "num_layers": 4,
         "depthwise_conv_kernel_size": 31, "dropout": 0.1}.
+    units : tuple of str, optional
+        What has gates in WavLM (see `gate`). Defaults to nothing.
     wavlm_learning_rate, learning_rate : float, optional
         Learning rates of AdamW for WavLM and for everything else.
         Default to 2e-5 and 1e-3.
@@ -87,6 +90,7 @@ class WavLMSegmentation(Model):
         self,
         wavlm: str | Path | WavLMConfig | Mapping[str, Any],
         conformer: dict | None = None,
+        units: Collection[str] = (),
         wavlm_learning_rate: float = 2e-5,
         learning_rate: float = 1e-3,
         sample_rate: int = 16000,
@@ -105,11 +109,13 @@ class WavLMSegmentation(Model):
             )
         super().__init__(sample_rate=sample_rate, num_channels=num_channels, task=task)
 
-        self.wavlm = _encoder(wavlm)
+        self.wavlm = _encoder(wavlm, units)
         conformer = self._conformer_options(conformer)
         # Lightning saves the current values of these variables
-        wavlm = self.wavlm.config.to_dict()
-        self.save_hyperparameters("wavlm", "conformer", "wavlm_learning_rate", "learning_rate")
+        wavlm, units = self.wavlm.config.to_dict(), list(units)
+        self.save_hyperparameters(
+            "wavlm", "conformer", "units", "wavlm_learning_rate", "learning_rate"
+        )
 
         num_states, dim = self.wavlm.config.num_layers + 1, conformer["input_dim"]
         self.layer_weights = nn.Parameter(torch.full((num_states,), 1 / num_states))
@@ -209,7 +215,9 @@ class WavLMSegmentation(Model):
         return self.activation(self.classifier(outputs))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW, with a smaller learning rate for WavLM"""
+        """AdamW, with a smaller learning rate for WavLM, unless the task knows better"""
+        if hasattr(self.task, "configure_optimizers"):
+            return self.task.configure_optimizers()
         wavlm, rest = [], []
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
@@ -279,13 +287,14 @@ def without_task_modules(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _encoder(wavlm: str | Path | WavLMConfig | Mapping[str, Any]) -> WavLM:
+def _encoder(wavlm: str | Path | WavLMConfig | Mapping[str, Any], units: Collection[str]) -> WavLM:
     if isinstance(wavlm, WavLMConfig):
-        return WavLM(wavlm)
+        return WavLM(wavlm, units)
     if isinstance(wavlm, Mapping):
-        return WavLM(WavLMConfig.from_dict(wavlm))
+        return WavLM(WavLMConfig.from_dict(wavlm), units)
     if isinstance(wavlm, str | Path):
-        return load_huggingface(wavlm)
+        encoder = load_huggingface(wavlm)
+        return attach_gates(encoder, units) if units else encoder
     raise TypeError(
         "`wavlm` must be a hub id, a local folder, a WavLMConfig or its dictionary, "
         f"found {type(wavlm).__name__}."

@@ -65,7 +65,7 @@ def test_frame_depends_on_the_samples_of_its_receptive_field():
     # not that of Base, whose group normalization spreads a little of everything
     extractor = tiny_model(tiny_config(large=True)).wavlm.extractor
     waveforms = torch.randn(1, 4000, requires_grad=True)
-    extractor(waveforms)[0, 3].sum().backward()
+    extractor(waveforms)[0][0, 3].sum().backward()
     touched = waveforms.grad[0].nonzero()
     assert (touched.min().item(), touched.max().item()) == (3 * 320, 3 * 320 + 399)
 

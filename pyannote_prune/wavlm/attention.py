@@ -7,6 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..gates import DROP_RATES, HardConcrete
 from .config import WavLMConfig
 
 
@@ -19,11 +20,13 @@ class Attention(nn.Module):
     heads : tuple of int
         Indices of these heads in the dense encoder: they say which columns of the position bias,
         and which slice of the input, are theirs.
+    gated : bool
+        Whether heads have gates.
     """
 
     heads: Tensor
 
-    def __init__(self, config: WavLMConfig, heads: tuple[int, ...]):
+    def __init__(self, config: WavLMConfig, heads: tuple[int, ...], gated: bool):
         super().__init__()
         self.head_dim = config.head_dim
         self.dropout = config.attention_dropout
@@ -37,6 +40,7 @@ class Attention(nn.Module):
 
         self.gate_linear = nn.Linear(self.head_dim, 8)
         self.gate_constant = nn.Parameter(torch.ones(config.num_heads))
+        self.gate = HardConcrete(len(heads), DROP_RATES["head"]) if gated else None
 
     def forward(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
         """
@@ -63,7 +67,14 @@ class Attention(nn.Module):
             attn_mask=bias.to(query.dtype),
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.output(context.transpose(1, 2).flatten(-2))
+        # (batch_size, num_kept, num_frames, head_dim)
+
+        if self.gate is None:
+            return self.output(context.transpose(1, 2).flatten(-2))
+        gates = self.gate()
+        context = context * gates[:, None, None]
+        # without any head, nothing is left of the block, bias included
+        return self.output(context.transpose(1, 2).flatten(-2)) * gates.any()
 
     def position_gate(self, hidden: Tensor) -> Tensor:
         """How much each query frame of each head listens to the position bias

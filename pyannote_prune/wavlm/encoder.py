@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..gates import DROP_RATES, HardConcrete
 from .attention import Attention
 from .config import LayerConfig, WavLMConfig
 from .extractor import FeatureExtractor, FeatureProjection
@@ -21,12 +24,18 @@ class TransformerLayer(nn.Module):
     Without its block, a post-norm layer still normalizes; a pre-norm one does not.
     """
 
-    def __init__(self, config: WavLMConfig, shape: LayerConfig):
+    def __init__(self, config: WavLMConfig, shape: LayerConfig, units: Collection[str]):
         super().__init__()
         self.norm_first = config.norm_first
-        self.attention = Attention(config, shape.heads) if shape.heads else None
+        self.attention = self.feed_forward = None
+        self.attention_gate = self.feed_forward_gate = None
+        if shape.heads:
+            self.attention = Attention(config, shape.heads, "head" in units)
+            self.attention_gate = _block_gate("attention", units)
+        if shape.neurons:
+            self.feed_forward = FeedForward(config, shape.neurons, "neuron" in units)
+            self.feed_forward_gate = _block_gate("feed_forward", units)
         self.attention_norm = nn.LayerNorm(config.embed_dim)
-        self.feed_forward = FeedForward(config, shape.neurons) if shape.neurons else None
         self.feed_forward_norm = nn.LayerNorm(config.embed_dim)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -45,19 +54,28 @@ class TransformerLayer(nn.Module):
     def _pre_norm(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
         if self.attention is not None:
             block = self.attention(self.attention_norm(hidden), position_bias)
-            hidden = hidden + self.dropout(block)
+            hidden = hidden + self._gated(block, self.attention_gate)
         if self.feed_forward is not None:
             block = self.feed_forward(self.feed_forward_norm(hidden))
-            hidden = hidden + self.dropout(block)
+            hidden = hidden + self._gated(block, self.feed_forward_gate)
         return hidden
 
     def _post_norm(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
         if self.attention is not None:
-            hidden = hidden + self.dropout(self.attention(hidden, position_bias))
+            block = self.attention(hidden, position_bias)
+            hidden = hidden + self._gated(block, self.attention_gate)
         hidden = self.attention_norm(hidden)
         if self.feed_forward is not None:
-            hidden = hidden + self.dropout(self.feed_forward(hidden))
+            block = self.feed_forward(hidden)
+            hidden = hidden + self._gated(block, self.feed_forward_gate)
         return self.feed_forward_norm(hidden)
+
+    def _gated(self, block: Tensor, gate: HardConcrete | None) -> Tensor:
+        return self.dropout(block if gate is None else block * gate())
+
+
+def _block_gate(unit: str, units: Collection[str]) -> HardConcrete | None:
+    return HardConcrete(1, DROP_RATES[unit]) if unit in units else None
 
 
 class WavLM(nn.Module):
@@ -68,6 +86,9 @@ class WavLM(nn.Module):
     config : WavLMConfig
         Structure. Weights are random: see `pyannote_prune.wavlm.huggingface.load_huggingface`
         for pretrained ones.
+    units : tuple of str, optional
+        What has gates: "channel", "head", "neuron", "attention" (whole blocks), "feed_forward"
+        (whole blocks). Defaults to nothing.
 
     Shape
     -----
@@ -80,7 +101,8 @@ class WavLM(nn.Module):
     Raises
     ------
     ValueError
-        If waveforms have another shape or are shorter than the receptive field.
+        If a unit is unknown or there is none of it, if waveforms have another shape, or if they
+        are shorter than the receptive field.
 
     Examples
     --------
@@ -91,16 +113,20 @@ class WavLM(nn.Module):
     torch.Size([2, 49, 768])
     """
 
-    def __init__(self, config: WavLMConfig):
+    def __init__(self, config: WavLMConfig, units: Collection[str] = ()):
         super().__init__()
+        check_units(units, config)
         self.config = config
-        self.extractor = FeatureExtractor(config)
+        self.units = tuple(units)
+        self.extractor = FeatureExtractor(config, "channel" in units)
         self.projection = FeatureProjection(config)
         self.position = PositionalConvolution(config)
         self.position_bias = RelativePositionBias(config)
         self.norm = nn.LayerNorm(config.embed_dim)
         self.dropout = nn.Dropout(config.dropout)
-        self.layers = nn.ModuleList(TransformerLayer(config, shape) for shape in config.layers)
+        self.layers = nn.ModuleList(
+            TransformerLayer(config, shape, units) for shape in config.layers
+        )
 
         # pre-norm encoders have this layer, but their hidden states do not go through it
         self.norm.requires_grad_(not config.norm_first)
@@ -115,7 +141,7 @@ class WavLM(nn.Module):
         self._check(waveforms)
         if self.config.normalize_waveform:
             waveforms = F.layer_norm(waveforms, waveforms.shape[-1:])
-        hidden = self.projection(self.extractor(waveforms))
+        hidden = self.projection(*self.extractor(waveforms))
         # hidden: (batch_size, num_frames, embed_dim)
 
         hidden = hidden + self.position(hidden)
@@ -152,3 +178,21 @@ class WavLM(nn.Module):
                 f"`waveforms` must have at least {receptive_field_size(self.config.convolutions)} "
                 f"samples (25 ms at 16 kHz), found {waveforms.shape[1]}: pad them with zeros."
             )
+
+
+def check_units(units: Collection[str], config: WavLMConfig):
+    """Refuse units that do not exist, or that an encoder has none of"""
+    if isinstance(units, str) or len(set(units)) != len(units) or not set(units) <= set(DROP_RATES):
+        raise ValueError(
+            f"`units` must be different names among {', '.join(map(repr, DROP_RATES))}, "
+            f"found {units!r}."
+        )
+    has_attention = any(layer.heads for layer in config.layers)
+    has_feed_forward = any(layer.neurons for layer in config.layers)
+    none_left = [] if has_attention else ["head", "attention"]
+    none_left += [] if has_feed_forward else ["neuron", "feed_forward"]
+    if units and set(units) <= set(none_left):
+        raise ValueError(
+            f"`units` must leave something to prune, found {tuple(units)!r}: this encoder has none "
+            "of them left."
+        )

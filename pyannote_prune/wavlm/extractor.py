@@ -7,21 +7,23 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..gates import DROP_RATES, HardConcrete
 from .config import WavLMConfig
+from .norm import OpenLayerNorm
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Normalization of each frame over channels"""
+class ChannelNorm(OpenLayerNorm):
+    """Normalization of each frame over (open) channels"""
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, gates: Tensor | None = None) -> Tensor:
         # features: (batch_size, num_channels, num_frames)
-        return super().forward(features.transpose(1, 2)).transpose(1, 2)
+        return super().forward(features.transpose(1, 2), gates).transpose(1, 2)
 
 
 class Convolution(nn.Module):
-    """Convolution, normalization (not always), GELU"""
+    """Convolution, normalization (not always), GELU, gates (not always)"""
 
-    def __init__(self, config: WavLMConfig, index: int):
+    def __init__(self, config: WavLMConfig, index: int, gated: bool):
         super().__init__()
         shape = config.convolutions[index]
         num_inputs = config.convolutions[index - 1].channels if index > 0 else 1
@@ -36,9 +38,22 @@ class Convolution(nn.Module):
             self.norm = nn.GroupNorm(shape.channels, shape.channels)
         else:
             self.norm = nn.Identity()
+        # without any channel, nothing would be left of the waveform
+        self.gate = channel_gates(shape.channels) if gated else None
 
-    def forward(self, features: Tensor) -> Tensor:
-        return F.gelu(self.norm(self.conv(features)))
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        gates = None if self.gate is None else self.gate()
+        features = self.conv(features)
+        if isinstance(self.norm, ChannelNorm):
+            features = self.norm(features, gates)
+        else:
+            features = self.norm(features)
+        features = F.gelu(features)
+        return (features if gates is None else features * gates[:, None]), gates
+
+
+def channel_gates(num_channels: int) -> HardConcrete:
+    return HardConcrete(num_channels, DROP_RATES["channel"], min_open=1)
 
 
 class FeatureExtractor(nn.Module):
@@ -49,22 +64,32 @@ class FeatureExtractor(nn.Module):
     weights because a normalization stands in between.
     """
 
-    def __init__(self, config: WavLMConfig):
+    def __init__(self, config: WavLMConfig, gated: bool):
         super().__init__()
         self.convolutions = nn.ModuleList(
-            Convolution(config, index) for index in range(len(config.convolutions))
+            Convolution(config, index, gated) for index in range(len(config.convolutions))
         )
         num_channels = config.convolutions[-1].channels
         self.scale = nn.Parameter(torch.ones(num_channels), requires_grad=False)
 
-    def forward(self, waveforms: Tensor) -> Tensor:
-        # waveforms: (batch_size, num_samples)
-        features = waveforms[:, None]
+    def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor | None]:
+        """
+
+        Parameters
+        ----------
+        waveforms : (batch_size, num_samples) torch.Tensor
+
+        Returns
+        -------
+        features : (batch_size, num_frames, num_channels) torch.Tensor
+        gates : (num_channels,) torch.Tensor or None
+            Gates that these features went through.
+        """
+        features, gates = waveforms[:, None], None
         for convolution in self.convolutions:
-            features = convolution(features)
+            features, gates = convolution(features)
             # features: (batch_size, num_channels, num_frames)
-        return features.transpose(1, 2) * self.scale
-        # (batch_size, num_frames, num_channels)
+        return features.transpose(1, 2) * self.scale, gates
 
 
 class FeatureProjection(nn.Module):
@@ -73,9 +98,9 @@ class FeatureProjection(nn.Module):
     def __init__(self, config: WavLMConfig):
         super().__init__()
         num_channels = config.convolutions[-1].channels
-        self.norm = nn.LayerNorm(num_channels)
+        self.norm = OpenLayerNorm(num_channels)
         self.linear = nn.Linear(num_channels, config.embed_dim)
         self.dropout = nn.Dropout(config.projection_dropout)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return self.dropout(self.linear(self.norm(features)))
+    def forward(self, features: Tensor, gates: Tensor | None = None) -> Tensor:
+        return self.dropout(self.linear(self.norm(features, gates)))

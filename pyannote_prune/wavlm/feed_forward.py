@@ -6,17 +6,24 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..gates import DROP_RATES, HardConcrete
 from .config import WavLMConfig
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with `neurons` GELUs in between"""
+    """Two linear layers with `neurons` GELUs in between, which may have gates"""
 
-    def __init__(self, config: WavLMConfig, neurons: int):
+    def __init__(self, config: WavLMConfig, neurons: int, gated: bool):
         super().__init__()
         self.input = nn.Linear(config.embed_dim, neurons)
         self.dropout = nn.Dropout(config.activation_dropout)
         self.output = nn.Linear(neurons, config.embed_dim)
+        self.gate = HardConcrete(neurons, DROP_RATES["neuron"]) if gated else None
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return self.output(self.dropout(F.gelu(self.input(hidden))))
+        hidden = self.dropout(F.gelu(self.input(hidden)))
+        if self.gate is None:
+            return self.output(hidden)
+        gates = self.gate()
+        # without any neuron, nothing is left of the block, bias included
+        return self.output(hidden * gates) * gates.any()
