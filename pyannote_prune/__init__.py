@@ -4,22 +4,29 @@ from .checkpoint import save_checkpoint
 from .cost import Cost, cost
 from .diarizen import load_diarizen
 from .export import export_pipeline
+from .gates import HardConcrete
+from .prune import gate, prune
 from .registration import register
 from .segmentation import WavLMSegmentation
 from .settings import DiarizationSettings
+from .task import DistillationPruning
 from .version import __version__
 from .wavlm import WavLM, WavLMConfig
 
 __all__ = [
     "Cost",
     "DiarizationSettings",
+    "DistillationPruning",
+    "HardConcrete",
     "WavLM",
     "WavLMConfig",
     "WavLMSegmentation",
     "__version__",
     "cost",
     "export_pipeline",
+    "gate",
     "load_diarizen",
+    "prune",
     "save_checkpoint",
 ]
 

@@ -3,10 +3,12 @@
 from types import ModuleType
 
 import pyannote.audio.models.segmentation as segmentation_models
+import pyannote.audio.tasks as pyannote_tasks
 import torch
 
 from .checkpoint import SAFE_CLASSES
 from .segmentation import WavLMSegmentation
+from .task import DistillationPruning
 
 
 def register():
@@ -16,6 +18,7 @@ def register():
     refuses to resume from its own checkpoints (`Trainer.fit(model, ckpt_path=...)`).
     """
     _add(segmentation_models, WavLMSegmentation)
+    _add(pyannote_tasks, DistillationPruning)
     torch.serialization.add_safe_globals(SAFE_CLASSES)
 
 

@@ -118,6 +118,7 @@ class WavLM(nn.Module):
         check_units(units, config)
         self.config = config
         self.units = tuple(units)
+        self.layer_drop = config.layer_drop
         self.extractor = FeatureExtractor(config, "channel" in units)
         self.projection = FeatureProjection(config)
         self.position = PositionalConvolution(config)
@@ -162,9 +163,9 @@ class WavLM(nn.Module):
         The layer is computed even when it is skipped: all parameters then have a gradient, as
         distributed training requires, and the choice needs no synchronization with the device.
         """
-        if not self.training or self.config.layer_drop == 0.0:
+        if not self.training or self.layer_drop == 0.0:
             return after
-        skip = torch.rand((), device=after.device) < self.config.layer_drop
+        skip = torch.rand((), device=after.device) < self.layer_drop
         return torch.where(skip, before, after)
 
     def _check(self, waveforms: Tensor):

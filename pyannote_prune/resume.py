@@ -1,0 +1,61 @@
+"""Training that does not depend on where it was interrupted
+
+Lightning restarts an interrupted epoch at the right batch, but it knows nothing of the samples that
+were already seen, nor of the state of random numbers. Both follow here from the place in the
+training alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+from collections.abc import Iterator
+
+import lightning
+import torch
+from torch.utils.data import get_worker_info
+
+
+class ResumableSamples:
+    """Mixin for pyannote.audio's tasks: skip training samples that were seen before interruption
+
+    The sequence of samples of each worker depends on global seed, rank, worker and epoch, which is
+    pyannote.audio's doing.
+    """
+
+    def train__iter__(self) -> Iterator[dict]:
+        """Iterate over training samples, from where training was interrupted"""
+        num_batches = self.model.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        worker = get_worker_info()
+        if worker is not None:
+            # workers take turns, and the first one always starts: each of them takes over from
+            # the worker whose turn it was
+            turn = (worker.id + num_batches) % worker.num_workers
+            object.__setattr__(worker, "id", turn)  # it is frozen
+            num_batches = max(0, math.ceil((num_batches - turn) / worker.num_workers))
+        samples = super().train__iter__()
+        for _ in range(num_batches * self.batch_size):
+            next(samples)
+        yield from samples
+
+
+class SeedEachStep(lightning.Callback):
+    """Seed torch before each training batch, from its place in the training
+
+    Dropout and gates are then the same whether training was interrupted or not.
+    """
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        seed_step(pl_module, batch_idx)
+
+
+def seed_step(model: lightning.LightningModule, batch_idx: int):
+    """Seed torch from global seed, rank, epoch and batch"""
+    place = (
+        os.environ.get("PL_GLOBAL_SEED", "unset"),
+        model.global_rank,
+        model.current_epoch,
+        batch_idx,
+    )
+    torch.manual_seed(zlib.adler32(str(place).encode()))

@@ -1,0 +1,209 @@
+"""Target, penalty, and final choice of gates"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from .cost import Cost, cost, expected_cost
+from .gates import HardConcrete
+from .wavlm.encoder import WavLM
+from .wavlm.gating import pruned_config
+
+# what sparsity can count
+OBJECTIVES = {"parameters": "parameters", "macs": "macs_per_second"}
+
+# logit below (above) which all gates of an encoder are closed (open)
+SATURATED = 50.0
+
+
+def sparsity(remaining: Cost, dense: Cost, objective: str = "parameters") -> float | Tensor:
+    """Fraction of the dense encoder that is gone
+
+    Parameters
+    ----------
+    remaining, dense : Cost
+        Cost (or expected cost) of the pruned encoder, and that of the dense one.
+    objective : {"parameters", "macs"}
+        What to count.
+
+    Returns
+    -------
+    sparsity : float or () torch.Tensor
+        In [0, 1]: 0.8 when one parameter in five is left.
+    """
+    check_objective(objective)
+    name = OBJECTIVES[objective]
+    return 1 - getattr(remaining, name) / getattr(dense, name)
+
+
+def check_objective(objective: str):
+    if objective not in OBJECTIVES:
+        raise ValueError(
+            f"`objective` must be one of {', '.join(map(repr, OBJECTIVES))}, found {objective!r}: "
+            "it says what `target_sparsity` is a fraction of."
+        )
+
+
+def check_target(target_sparsity: float):
+    if isinstance(target_sparsity, bool) or not 0 <= target_sparsity < 1:
+        raise ValueError(
+            f"`target_sparsity` must be in [0, 1), found {target_sparsity}: it is the fraction of "
+            "WavLM to remove (0.8 keeps one parameter in five)."
+        )
+
+
+def expected_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> Tensor:
+    """Expected sparsity of a gated encoder, differentiable
+
+    Returns
+    -------
+    sparsity : () torch.Tensor
+    """
+    return sparsity(expected_cost(wavlm), dense, objective)
+
+
+def reached_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> float:
+    """Sparsity of what pruning makes of a gated encoder"""
+    return sparsity(cost(pruned_config(wavlm)), dense, objective)
+
+
+def maximum_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> float:
+    """Sparsity of a gated encoder once all its gates are closed"""
+    closed = copy.deepcopy(wavlm)
+    with torch.no_grad():
+        for gates in gates_of(closed):
+            gates.log_alpha.fill_(-SATURATED)
+    return reached_sparsity(closed, dense, objective)
+
+
+def gates_of(module: nn.Module) -> list[HardConcrete]:
+    """All gates of a module"""
+    return [gates for gates in module.modules() if isinstance(gates, HardConcrete)]
+
+
+def target_at(progress: float, target_sparsity: float) -> float:
+    """Target during the warm-up, linear from 0
+
+    Parameters
+    ----------
+    progress : float
+        Number of steps so far over number of warm-up steps.
+    """
+    return target_sparsity * min(1.0, max(0.0, progress))
+
+
+class SparsityPenalty(nn.Module):
+    """Augmented Lagrangian of "sparsity equals target"
+
+    Its multipliers are trained with the model, but by gradient ascent.
+
+    References
+    ----------
+    Wang et al., "Structured Pruning of Large Language Models", EMNLP 2020 (section 3.2).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.lambda1 = nn.Parameter(torch.zeros(()))
+        self.lambda2 = nn.Parameter(torch.zeros(()))
+
+    def forward(self, sparsity: Tensor, target: float) -> Tensor:
+        """
+
+        Parameters
+        ----------
+        sparsity : () torch.Tensor
+            Expected sparsity.
+        target : float
+            Current target.
+
+        Returns
+        -------
+        penalty : () torch.Tensor
+        """
+        excess = sparsity - target
+        return self.lambda1 * excess + self.lambda2 * excess**2
+
+
+def meet_target(
+    wavlm: WavLM, target_sparsity: float, dense: Cost, objective: str = "parameters"
+) -> WavLM:
+    """Same gated encoder, whose gates are shifted so that pruning it meets the target
+
+    Training stops near the target rather than at it: expectations lag behind in short trainings,
+    and differ from what rounding makes of whole blocks. All gates are shifted by a common amount,
+    which keeps their order; then heads, channels, and neurons, the smallest units, fill the gap.
+
+    Parameters
+    ----------
+    wavlm : WavLM
+        With gates. Left as it was.
+    target_sparsity : float
+        Fraction of the dense encoder to remove.
+    dense : Cost
+        Cost of the dense encoder.
+    objective : {"parameters", "macs"}, optional
+        What sparsity counts.
+
+    Returns
+    -------
+    shifted : WavLM
+        It differs in `log_alpha` alone, and computes in evaluation mode what pruning it gives.
+
+    Raises
+    ------
+    ValueError
+        If the target is beyond what these gates can remove: the message gives the maximum.
+    """
+    check_target(target_sparsity)
+    maximum = maximum_sparsity(wavlm, dense, objective)
+    if target_sparsity > maximum:
+        raise ValueError(
+            f"`target_sparsity` must be at most {maximum:.4f} with gates on "
+            f"{', '.join(wavlm.units)}, found {target_sparsity}: choose more units, or a lower "
+            "target."
+        )
+    shifted = copy.deepcopy(wavlm)
+
+    def reached() -> float:
+        return reached_sparsity(shifted, dense, objective)
+
+    for gates in (gates_of(shifted), *_from_large_to_small(shifted)):
+        _shift(gates, reached, target_sparsity)
+    return shifted
+
+
+def _from_large_to_small(wavlm: WavLM) -> list[list[HardConcrete]]:
+    """Gates of heads, of channels, of neurons"""
+    heads = [layer.attention.gate for layer in wavlm.layers if layer.attention is not None]
+    channels = [convolution.gate for convolution in wavlm.extractor.convolutions]
+    neurons = [layer.feed_forward.gate for layer in wavlm.layers if layer.feed_forward is not None]
+    return [[gate for gate in gates if gate is not None] for gates in (heads, channels, neurons)]
+
+
+@torch.no_grad()
+def _shift(gates: Sequence[HardConcrete], reached: Callable[[], float], target: float):
+    """Bisect the shift of `log_alpha` that brings `reached()` closest to `target`"""
+    original = [gate.log_alpha.clone() for gate in gates]
+
+    def apply(shift: float) -> float:
+        for gate, log_alpha in zip(gates, original, strict=True):
+            gate.log_alpha.copy_(log_alpha + shift)
+        return reached()
+
+    # the more gates are shifted, the less is removed
+    low, high = -2 * SATURATED, 2 * SATURATED
+    best = min((0.0, low, high), key=lambda shift: abs(apply(shift) - target))
+    error = abs(apply(best) - target)
+    for _ in range(60):
+        middle = (low + high) / 2
+        found = apply(middle)
+        if abs(found - target) < error:
+            best, error = middle, abs(found - target)
+        low, high = (middle, high) if found > target else (low, middle)
+    apply(best)
