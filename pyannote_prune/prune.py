@@ -73,8 +73,9 @@ def _with_encoder(model: WavLMSegmentation, wavlm: WavLM) -> WavLMSegmentation:
     if has_specifications(model):
         new.specifications = model.specifications
         new.setup()
+    new.to(model.norm.weight)  # same device, same precision
     head = without_task_modules(model.state_dict())
     head = {key: value for key, value in head.items() if not key.startswith("wavlm.")}
     encoder = {f"wavlm.{key}": value for key, value in wavlm.state_dict().items()}
     new.load_state_dict(head | encoder)
-    return new.to(model.device).train(model.training)
+    return new.train(model.training)

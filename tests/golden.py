@@ -69,6 +69,14 @@ def build(case: str) -> tuple[WavLM, WavLMSegmentation | None]:
     return model.eval().wavlm, model
 
 
+def load_encoder(config: dict, weights: dict[str, Tensor]) -> WavLM:
+    """Encoder with these weights, gates left out"""
+    encoder = WavLM(convert_config(config)).eval()
+    weights = {key: value for key, value in weights.items() if "hard_concrete" not in key}
+    load_exactly(encoder, convert(weights), "the reference")
+    return encoder
+
+
 def probe(hidden_states: list[Tensor]) -> Tensor:
     """Hidden states as the reference summarizes them: (num_states, batch_size, num_frames)"""
     hidden = torch.stack(hidden_states)

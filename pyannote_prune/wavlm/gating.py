@@ -37,7 +37,7 @@ def attach_gates(wavlm: WavLM, units: Collection[str]) -> WavLM:
         )
     if not units:
         raise ValueError("`units` must not be empty: it says what can be pruned.")
-    gated = WavLM(wavlm.config, units)
+    gated = WavLM(wavlm.config, units).to(wavlm.norm.weight)
     gated.load_state_dict(gated.state_dict() | wavlm.state_dict())
     return gated.train(wavlm.training)
 
@@ -62,7 +62,7 @@ def remove_gates(wavlm: WavLM) -> WavLM:
     weights = {k: v.detach() for k, v in wavlm.state_dict().items() if not k.endswith("log_alpha")}
     if "channel" in wavlm.units:
         _fold_channels(wavlm, weights)
-    pruned = WavLM(pruned_config(wavlm))
+    pruned = WavLM(pruned_config(wavlm)).to(wavlm.norm.weight)
     for index, layer in enumerate(wavlm.layers):
         _fold_heads(layer, f"layers.{index}.attention", weights)
         _fold_neurons(layer, f"layers.{index}.feed_forward", weights)
