@@ -1,0 +1,249 @@
+"""Gradient clipping, choice of checkpoints, and their average"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from .checkpoint import read_safely
+
+
+class PercentileGradientClipping(lightning.Callback):
+    """Clip gradients to a percentile of their recent norms
+
+    The norm is that of all optimized parameters together. Those of optimizer groups with
+    `"clip": False` do not count in it, and are not clipped. Gradients of non-finite norm are left
+    as they are, and forgotten. Logs `gradient/norm` (before clipping) and `gradient/threshold`.
+
+    Parameters
+    ----------
+    percentile : float, optional
+        In (0, 100]. Defaults to 90: one step in ten is clipped when norms are stable.
+    history_size : int, optional
+        Number of recent norms, that of the current step included. Defaults to 1000.
+
+    Raises
+    ------
+    ValueError
+        If a value is impossible.
+
+    References
+    ----------
+    Seetharaman et al., "AutoClip: Adaptive Gradient Clipping for Source Separation Networks",
+    MLSP 2020 (where the history is not bounded).
+    """
+
+    def __init__(self, percentile: float = 90.0, history_size: int = 1000):
+        if not 0 < percentile <= 100:
+            raise ValueError(f"`percentile` must be in (0, 100], found {percentile}.")
+        _check_at_least(1, history_size=history_size)
+        self.percentile = percentile
+        self.history: deque[float] = deque(maxlen=history_size)
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        # gradients are accumulated, unscaled, and the same in all processes (DDP has averaged them
+        # during the backward pass): so are norm and history, without any communication
+        groups = [group for group in optimizer.param_groups if group.get("clip", True)]
+        parameters = [p for group in groups for p in group["params"] if p.grad is not None]
+        if not parameters:
+            return
+        total_norm = get_total_norm([p.grad for p in parameters])
+        norm = total_norm.item()
+        pl_module.log("gradient/norm", norm, on_step=True, on_epoch=False)
+        if not math.isfinite(norm):
+            return
+        self.history.append(norm)
+        norms = torch.tensor(list(self.history), dtype=torch.float64)
+        threshold = torch.quantile(norms, self.percentile / 100).item()
+        pl_module.log("gradient/threshold", threshold, on_step=True, on_epoch=False)
+        # torch divides by norm + 1e-6, which would shrink small gradients even below the threshold
+        if norm > threshold:
+            clip_grads_with_norm_(parameters, threshold, total_norm)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": list(self.history)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]):
+        self.history = deque(state_dict["history"], maxlen=self.history.maxlen)
+
+
+class BestCheckpoints(ModelCheckpoint):
+    """Keep the best checkpoints among the epochs that count, and the last one
+
+    While sparsity increases, the distillation loss first rises, then falls. Epochs before its peak
+    belong to a less pruned model: their loss is lower, and yet they must not be chosen. A new peak
+    deletes the checkpoints chosen before it. Values of all epochs, which are the only state, and
+    the files that exist determine the choice: it survives resuming, and moving the folder.
+
+    Parameters
+    ----------
+    dirpath : str or Path
+        Local folder, for `epoch-000.ckpt` (first epoch), `epoch-001.ckpt`, ... and `last.ckpt`.
+    monitor : str
+        Name of the logged value, read after each validation.
+    mode : {"min", "max"}, optional
+        Whether low or high values are best. Defaults to "min".
+    num_best : int, optional
+        Number of checkpoints to keep besides the last one. Defaults to 5.
+    first_epoch : int, optional
+        First epoch to count, from 0, e.g. the first one after the sparsity warm-up. Defaults to 0.
+    after_peak : bool, optional
+        Only count epochs after that of the highest value so far (the first one among equals).
+        Needs `mode="min"`. Defaults to False.
+    patience : int, optional
+        Stop training after that many counted epochs without a better value. Defaults to never.
+
+    Raises
+    ------
+    ValueError
+        If an option is impossible, or `monitor` is not logged.
+    """
+
+    def __init__(
+        self,
+        dirpath: str | Path,
+        monitor: str,
+        mode: str = "min",
+        num_best: int = 5,
+        first_epoch: int = 0,
+        after_peak: bool = False,
+        patience: int | None = None,
+    ):
+        modes = ("min",) if after_peak else ("min", "max")
+        if mode not in modes:
+            raise ValueError(f"`mode` must be in {modes} if {after_peak=}, found {mode!r}.")
+        _check_at_least(0, first_epoch=first_epoch)
+        _check_at_least(1, num_best=num_best, patience=patience)
+        options = {"auto_insert_metric_name": False, "save_on_train_epoch_end": False}
+        options |= {"mode": mode, "save_top_k": num_best}
+        super().__init__(dirpath, "epoch-{epoch:03d}", monitor, **options)
+        self.first_epoch, self.after_peak, self.patience = first_epoch, after_peak, patience
+        self.values: dict[int, float] = {}
+
+    @property
+    def counted(self) -> list[int]:
+        """Epochs that count, increasing"""
+        start, finite = self.first_epoch, self._finite(self.values)
+        if self.after_peak and finite:
+            start = max(start, max(finite, key=self.values.__getitem__) + 1)
+        return [epoch for epoch in self.values if epoch >= start]
+
+    @property
+    def ranking(self) -> list[int]:
+        """Counted epochs of finite value, best first, then earliest first"""
+        epochs = self._finite(self.counted)
+        return sorted(epochs, key=self.values.__getitem__, reverse=self.mode == "max")
+
+    @property
+    def best_paths(self) -> list[Path]:
+        """Chosen checkpoints, best first"""
+        return [self._path(epoch) for epoch in self._chosen()]
+
+    def on_train_start(self, trainer, pl_module):
+        # patience that was exhausted before resuming still is
+        self._stop_early(trainer)
+
+    def on_validation_end(self, trainer, pl_module):
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or trainer.fast_dev_run:
+            return
+        # saving is collective: the first process decides for all
+        epoch, broadcast = trainer.current_epoch, trainer.strategy.broadcast
+        self.values[epoch] = broadcast(self._monitored(trainer))
+        chosen = broadcast(self._chosen(saving=epoch))
+        # what loggers and `ckpt_path="best"` read
+        self.current_score = torch.tensor(self.values[epoch])
+        self.best_k_models = {str(self._path(e)): torch.tensor(self.values[e]) for e in chosen}
+        self.best_model_path = next(iter(self.best_k_models), "")
+        self.best_model_score = self.best_k_models.get(self.best_model_path)
+        self.last_model_path = self.format_checkpoint_name({}, self.CHECKPOINT_NAME_LAST)
+        if epoch in chosen:
+            self._save_checkpoint(trainer, str(self._path(epoch)))
+        self._save_checkpoint(trainer, self.last_model_path)
+        # deleted last: wherever training is killed, `last.ckpt` finds the files that it has chosen
+        for other in self.values.keys() - chosen:
+            trainer.strategy.remove_checkpoint(self._path(other))
+        self._stop_early(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"values": dict(self.values)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]):
+        self.values = dict(state_dict["values"])
+
+    def _monitored(self, trainer) -> float:
+        if self.monitor not in trainer.callback_metrics:
+            logged = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
+            raise ValueError(f"`monitor` must be logged ({logged} is), found {self.monitor!r}.")
+        return float(trainer.callback_metrics[self.monitor])
+
+    def _finite(self, epochs) -> list[int]:
+        return [epoch for epoch in epochs if math.isfinite(self.values[epoch])]
+
+    def _path(self, epoch: int) -> Path:
+        return Path(self.format_checkpoint_name({"epoch": epoch}))
+
+    def _chosen(self, saving: int | None = None) -> list[int]:
+        """Best counted epochs, best first, among those whose file exists or is being saved"""
+        return [e for e in self.ranking if e == saving or self._path(e).exists()][: self.save_top_k]
+
+    def _stop_early(self, trainer):
+        best = next(iter(self.ranking), -1)
+        waited = sum(epoch > best for epoch in self.counted)
+        if self.patience is not None and waited >= self.patience:
+            trainer.should_stop = True
+
+
+def average_checkpoints(paths: Sequence[str | Path]) -> dict[str, Tensor]:
+    """Average the weights of checkpoints
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Checkpoints of the same network, best first.
+
+    Returns
+    -------
+    state_dict : dict of torch.Tensor
+        Floating-point entries are averaged (in double precision, then cast back). Others, e.g. the
+        number of batches seen by a batch normalization, are those of the first checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If there is no checkpoint, or if keys or shapes differ.
+    """
+    if not paths:
+        raise ValueError("`paths` must name one checkpoint at least, found none: train for longer.")
+    first, totals = {}, {}
+    for path in paths:
+        content = read_safely(path)
+        if not isinstance(content, dict) or "state_dict" not in content:
+            raise ValueError(f"{str(path)!r} must be a Lightning checkpoint: no `state_dict`.")
+        state_dict = content["state_dict"]
+        first = first or state_dict
+        for key in first | state_dict:
+            found, expected = (getattr(d.get(key), "shape", "absent") for d in (state_dict, first))
+            if found != expected:
+                raise ValueError(
+                    f"Checkpoints must be of one network: {key!r} is {found} in {str(path)!r}, "
+                    f"{expected} in {str(paths[0])!r}."
+                )
+            if first[key].is_floating_point():
+                totals[key] = totals.get(key, 0) + state_dict[key].double()
+    return first | {key: (t / len(paths)).to(first[key].dtype) for key, t in totals.items()}
+
+
+def _check_at_least(minimum: int, **options: int | None):
+    for name, value in options.items():
+        if value is not None and value < minimum:
+            raise ValueError(f"`{name}` must be at least {minimum}, found {value}.")

@@ -1,0 +1,236 @@
+"""`DistillationPruning`, with an unchanged Lightning Trainer"""
+
+import logging
+
+import lightning
+import pytest
+import torch
+from helpers import tiny_config, tiny_model
+from lightning.pytorch.callbacks import ModelCheckpoint
+from pyannote.audio import Model, tasks
+
+from pyannote_prune import DistillationPruning, WavLM, cost, gate, prune, save_checkpoint
+from pyannote_prune.checkpoint import load_checkpoint
+from pyannote_prune.sparsity import expected_sparsity, gates_of
+
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+QUIET = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+DURATION = 2.0
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("teacher") / "teacher.ckpt"
+    save_checkpoint(tiny_model(duration=DURATION), path)
+    return path
+
+
+def make_task(protocol, teacher, **options) -> DistillationPruning:
+    options = {
+        "target_sparsity": 0.5,
+        "warm_up_epochs": 1,
+        "batch_size": 8,
+        "num_workers": 0,
+    } | options
+    return DistillationPruning(
+        protocol, duration=DURATION, max_speakers_per_chunk=3, teacher=teacher, **options
+    )
+
+
+def make_student(teacher, units=("channel", "head", "neuron")):
+    torch.manual_seed(1)
+    model = load_checkpoint(teacher)
+    return gate(model, units) if units else model
+
+
+class Recorder(lightning.Callback):
+    """Losses, gates and multipliers after each step"""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx):
+        gates = torch.cat([gates.log_alpha.detach() for gates in gates_of(model)])
+        multipliers = [p.item() for p in model.loss_func.parameters()]
+        self.steps.append((outputs["loss"].item(), gates.sum().item(), *multipliers))
+
+
+def fit(protocol, teacher, max_steps, folder=None, ckpt_path=None, trainer_options=None, **options):
+    lightning.seed_everything(0, verbose=False)
+    student = make_student(teacher)
+    student.task = make_task(protocol, teacher, **options)
+    callbacks = [Recorder()]
+    if folder is not None:
+        callbacks.append(ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1))
+    options = {"enable_checkpointing": folder is not None, "limit_val_batches": 1}
+    trainer = lightning.Trainer(
+        max_steps=max_steps, callbacks=callbacks, **(QUIET | options | (trainer_options or {}))
+    )
+    trainer.fit(student, ckpt_path=ckpt_path)
+    return trainer, student, callbacks[0].steps
+
+
+def test_task_is_among_those_of_pyannote():
+    assert tasks.DistillationPruning is DistillationPruning
+
+
+def test_fit_logs_what_is_needed_to_watch_it(protocol, teacher):
+    options = {"limit_train_batches": 2}
+    trainer, *_ = fit(protocol, teacher, max_steps=2, trainer_options=options)
+    names = ["loss/distillation", "loss/sparsity", "sparsity/expected", "sparsity/target"]
+    names += ["lambda/1", "lambda/2", "loss/distillation/val", "loss/val", "DiarizationErrorRate"]
+    for name in names:
+        assert torch.isfinite(trainer.callback_metrics[name]), name
+
+
+def test_sparsity_follows_the_target_and_the_head_stays(protocol, teacher):
+    before = load_checkpoint(teacher)
+    _, student, _ = fit(protocol, teacher, max_steps=40, gate_learning_rate=0.2)
+    dense = cost(before.wavlm)
+    start = expected_sparsity(make_student(teacher).wavlm, dense).item()
+    assert expected_sparsity(student.wavlm, dense).item() > start + 0.1
+    for name, value in before.state_dict().items():
+        if not name.startswith("wavlm."):
+            assert torch.equal(student.state_dict()[name], value), name
+    pruned = prune(student)
+    assert cost(pruned.wavlm).parameters < dense.parameters
+    assert all(parameter.requires_grad for parameter in pruned.classifier.parameters())
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_interrupted_training_matches_an_uninterrupted_one(
+    protocol, teacher, tmp_path, num_workers
+):
+    """Stopped in the middle of an epoch, and after it"""
+    options = {"num_workers": num_workers}
+    trainer, student, steps = fit(protocol, teacher, 25, tmp_path / "whole", **options)
+    assert trainer.num_training_batches < 22
+    for stop in (5, 22):
+        path = tmp_path / "whole" / f"step={stop}.ckpt"
+        _, resumed, rest = fit(protocol, teacher, 25, ckpt_path=path, **options)
+        assert rest == steps[stop:]
+        expected = student.state_dict()
+        for name, value in resumed.state_dict().items():
+            assert torch.equal(value, expected[name]), name
+
+
+def test_checkpoint_holds_the_student_alone(protocol, teacher, tmp_path):
+    _, student, _ = fit(protocol, teacher, 1, tmp_path)
+    content = torch.load(tmp_path / "step=1.ckpt", weights_only=True)
+    assert len(content["state_dict"]) == len(student.state_dict())
+    loaded = Model.from_pretrained(tmp_path / "step=1.ckpt", strict=False)
+    waveforms = torch.randn(1, 1, 8000)
+    assert torch.equal(loaded.eval()(waveforms), student.eval()(waveforms))
+
+
+def test_bfloat16_autocast_and_accumulation(protocol, teacher):
+    options = {"precision": "bf16-mixed", "accumulate_grad_batches": 3}
+    trainer, _, steps = fit(protocol, teacher, 3, trainer_options=options)
+    assert trainer.global_step == 3
+    assert len(steps) == 9
+    assert all(torch.isfinite(torch.tensor(step)).all() for step in steps)
+
+
+def test_distillation_without_pruning(protocol, teacher):
+    lightning.seed_everything(0, verbose=False)
+    gated = make_student(teacher)
+    with torch.no_grad():
+        for gates in gates_of(gated):
+            gates.log_alpha.normal_(0, 3)
+    student = prune(gated)
+    student.task = make_task(protocol, teacher, target_sparsity=None, learning_rate=2e-3)
+    trainer = lightning.Trainer(
+        max_steps=30, callbacks=[Distances()], enable_checkpointing=False, **QUIET
+    )
+    trainer.fit(student)
+    first, *_, last = trainer.callbacks[0].values
+    assert last < first
+
+
+class Distances(lightning.Callback):
+    """Distance to the teacher on the development set"""
+
+    def __init__(self):
+        self.values = []
+
+    def on_validation_epoch_end(self, trainer, model):
+        self.values.append(float(trainer.callback_metrics["loss/distillation/val"]))
+
+
+def test_extractor_gradient_is_scaled(protocol, teacher):
+    gradients = []
+    for factor in (1.0, 0.1):
+        lightning.seed_everything(0, verbose=False)
+        student = make_student(teacher)
+        task = make_task(protocol, teacher, extractor_gradient=factor)
+        student.task = task
+        task.prepare_data()
+        student.setup()
+        task.distance(
+            torch.randn(1, 1, 8000, generator=torch.Generator().manual_seed(0))
+        ).backward()
+        convolution = student.wavlm.extractor.convolutions[2]
+        gradients.append(
+            (convolution.conv.weight.grad, student.wavlm.projection.linear.weight.grad)
+        )
+    (scaled, same), (full, reference) = gradients[1], gradients[0]
+    torch.testing.assert_close(same, reference)
+    torch.testing.assert_close(scaled, 0.1 * full)
+
+
+def setup_with(protocol, student, **options):
+    student.task = make_task(protocol, **options)
+    student.task.prepare_data()
+    student.setup()
+
+
+def test_misfits_are_refused_before_training(protocol, teacher):
+    dense = load_checkpoint(teacher)
+    with pytest.raises(ValueError, match="student must have gates, found none"):
+        setup_with(protocol, dense, teacher=teacher)
+    with pytest.raises(
+        ValueError, match="`target_sparsity` must be given for a student with gates"
+    ):
+        setup_with(protocol, make_student(teacher), teacher=teacher, target_sparsity=None)
+    with pytest.raises(ValueError, match=r"`target_sparsity` must be at most 0\.\d+ .*found 0.99"):
+        setup_with(protocol, make_student(teacher), teacher=teacher, target_sparsity=0.99)
+    with pytest.raises(ValueError, match=r"`duration` must be the window length .*\(5 s\)"):
+        setup_with(protocol, make_student(teacher), teacher=tiny_model(duration=5.0))
+    other = tiny_model(tiny_config(embed_dim=96, num_heads=8), duration=DURATION)
+    with pytest.raises(ValueError, match="must have the same `embed_dim`, found 48 and 96"):
+        setup_with(protocol, make_student(teacher), teacher=other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target_sparsity": 1.0}, r"`target_sparsity` must be in \[0, 1\), found 1.0"),
+        ({"target_sparsity": -0.5}, r"`target_sparsity` must be in \[0, 1\)"),
+        ({"objective": "flops"}, "`objective` must be one of"),
+        ({"layers": (0, 3)}, "`layers` must be different indices from 0 to 2"),
+        ({"warm_up_epochs": -1}, "`warm_up_epochs` must not be negative"),
+    ],
+)
+def test_impossible_options_are_refused(protocol, teacher, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_task(protocol, teacher, **options)
+
+
+def test_encoders_are_compared_with_what_they_were_before_pruning(protocol, teacher):
+    """Sparsity of a student that was pruned already counts from its teacher"""
+    gated = make_student(teacher)
+    with torch.no_grad():
+        for gates in gates_of(gated):
+            gates.log_alpha.normal_(0, 3)
+    again = gate(prune(gated))
+    dense = cost(load_checkpoint(teacher).wavlm)
+    assert isinstance(again.wavlm, WavLM)
+    assert expected_sparsity(again.wavlm, dense) > expected_sparsity(again.wavlm, cost(again.wavlm))
