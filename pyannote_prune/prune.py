@@ -37,7 +37,7 @@ def gate(model: ModelT, units: Collection[str] = ("channel", "head", "neuron")) 
     """
     if isinstance(model, WavLM):
         return attach_gates(model, units)
-    return _with_encoder(model, attach_gates(model.wavlm, units))
+    return with_encoder(model, attach_gates(model.wavlm, units))
 
 
 def prune(model: ModelT) -> ModelT:
@@ -63,11 +63,11 @@ def prune(model: ModelT) -> ModelT:
     """
     if isinstance(model, WavLM):
         return remove_gates(model)
-    return _with_encoder(model, remove_gates(model.wavlm))
+    return with_encoder(model, remove_gates(model.wavlm))
 
 
-def _with_encoder(model: WavLMSegmentation, wavlm: WavLM) -> WavLMSegmentation:
-    """Same head and specifications over another encoder"""
+def with_encoder(model: WavLMSegmentation, wavlm: WavLM) -> WavLMSegmentation:
+    """Same head and specifications over another encoder, as a new model"""
     options = {"wavlm": wavlm.config.to_dict(), "units": wavlm.units}
     new = type(model)(**(dict(model.hparams) | options))
     if has_specifications(model):

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import lightning
 import torch
+from pyannote.audio import tasks
+from pyannote.audio.core.task import Subsets
 from torch.utils.data import get_worker_info
 
 
@@ -22,7 +24,33 @@ class ResumableSamples:
 
     The sequence of samples of each worker depends on global seed, rank, worker and epoch, which is
     pyannote.audio's doing.
+
+    Raises
+    ------
+    ValueError
+        Before training, if a training file is shorter than the window.
     """
+
+    def setup(self, stage=None):
+        super().setup(stage)
+        if stage == "fit":
+            self._check_durations()
+
+    def _check_durations(self):
+        """pyannote.audio would look for windows where there are none, sooner or later"""
+        data = self.prepared_data
+        is_train = data["audio-metadata"]["subset"] == Subsets.index("train")
+        regions = data["annotations-regions"]
+        short = is_train[regions["file_id"]] & (regions["duration"] < self.duration)
+        if short.any():
+            region = regions[short][0]
+            raise ValueError(
+                f"`duration` must be at most that of annotated regions of the training set, found "
+                f"{self.duration:g} s: {short.sum()} of them are shorter, such as the "
+                f"{region['duration']:.2f} s at {region['start']:.2f} s of "
+                f"{str(data['audio-path'][region['file_id']])!r}. Use shorter windows, or leave "
+                "these regions out of the protocol."
+            )
 
     def train__iter__(self) -> Iterator[dict]:
         """Iterate over training samples, from where training was interrupted"""
@@ -38,6 +66,10 @@ class ResumableSamples:
         for _ in range(num_batches * self.batch_size):
             next(samples)
         yield from samples
+
+
+class SpeakerDiarization(ResumableSamples, tasks.SpeakerDiarization):
+    """pyannote.audio's task, which can be resumed in the middle of an epoch"""
 
 
 class SeedEachStep(lightning.Callback):

@@ -87,3 +87,7 @@ def check_bounds(min_speakers: int | None, max_speakers: int | None):
             "`min_speakers` must be positive and at most `max_speakers`, found "
             f"{min_speakers} and {max_speakers}."
         )
+
+
+# who speaks is given: segmentation alone is at work, without embedding nor PLDA
+ORACLE_SETTINGS = DiarizationSettings(clustering="OracleClustering", parameters={})

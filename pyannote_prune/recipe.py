@@ -1,0 +1,310 @@
+"""From WavLM to a pruned pipeline, in four stages
+
+A stage is a folder. What is in it says what remains to be done: `model.ckpt` is written at the end,
+in one go, and `checkpoints/last.ckpt` is where an interrupted training starts again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import yaml
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
+from pyannote.database import FileFinder, registry
+from pyannote.database.protocol import SpeakerDiarizationProtocol
+
+from .callbacks import BestCheckpoints, PercentileGradientClipping, average_checkpoints
+from .checkpoint import load_checkpoint, save_checkpoint
+from .cost import cost
+from .export import check_new, export_pipeline
+from .figures import plot_structure, plot_training
+from .logs import merge_logs
+from .progress import StepProgress
+from .prune import gate, prune, with_encoder
+from .recipe_config import Recipe, Stage
+from .resume import SeedEachStep, SpeakerDiarization
+from .segmentation import WavLMSegmentation
+from .settings import ORACLE_SETTINGS, DiarizationSettings
+from .sparsity import meet_target, sparsity
+from .stop import StopAtNaN
+from .task import DistillationPruning
+
+TITLES = {
+    "fine_tune": "Fine-tuning",
+    "prune": "Pruning",
+    "distil": "Distilling",
+    "train": "Training",
+}
+MODEL, SCORES, LOG = "model.ckpt", "scores.json", "metrics.csv"
+
+
+class RecipeRun:
+    """Recipe at work
+
+    Parameters
+    ----------
+    recipe : Recipe
+    output : Path
+        Folder of the stages. Must not exist, be empty, or come from the same recipe.
+    protocol : SpeakerDiarizationProtocol, optional
+        Defaults to the one that the recipe names.
+
+    Raises
+    ------
+    ValueError
+        If `output` comes from another recipe.
+    """
+
+    def __init__(
+        self, recipe: Recipe, output: Path, protocol: SpeakerDiarizationProtocol | None = None
+    ):
+        self.recipe, self.output = recipe, Path(output)
+        claim(recipe, self.output)
+        if protocol is None:
+            registry.load_database(recipe.database)
+            protocol = registry.get_protocol(recipe.protocol, preprocessors={"audio": FileFinder()})
+        self.protocol = protocol
+
+    def __call__(self) -> dict[str, Any]:
+        """Run what remains to be done
+
+        Returns
+        -------
+        summary : dict
+            Content of `summary.json`: cost, sparsity and development scores of each stage.
+        """
+        teacher = self._run("fine_tune", self._new_model, self._diarization)
+        pruned = self._run(
+            "prune",
+            lambda: gate(teacher, self.recipe.pruning.units),
+            lambda name: self._distillation(name, teacher),
+            finish=lambda model: self._prune(model, teacher),
+        )
+        if self.recipe.stages.distil.max_epochs:
+            pruned = self._run(
+                "distil", lambda: twin(pruned), lambda name: self._distillation(name, teacher)
+            )
+        final = self._run("train", lambda: twin(pruned), self._diarization)
+        if rank_zero_only.rank == 0:
+            self._conclude(teacher, final)
+        return json.loads((self.output / "summary.json").read_text())
+
+    def folder(self, name: str) -> Path:
+        """Folder of a stage"""
+        return self.output / f"{[*TITLES].index(name) + 1}-{name.replace('_', '-')}"
+
+    def stages(self) -> list[str]:
+        """Names of the stages that this recipe has"""
+        return [name for name in TITLES if getattr(self.recipe.stages, name).max_epochs]
+
+    def _run(
+        self,
+        name: str,
+        make_model: Callable[[], WavLMSegmentation],
+        make_task: Callable[[str], SpeakerDiarization],
+        finish: Callable[[WavLMSegmentation], WavLMSegmentation] = lambda model: model,
+    ) -> WavLMSegmentation:
+        """Train, average, score and save, unless that was done"""
+        folder = self.folder(name)
+        if not (folder / MODEL).is_file():
+            lightning.seed_everything(self.recipe.seed, verbose=False)
+            model = make_model()
+            stage = getattr(self.recipe.stages, name)
+            model.hparams.learning_rate = stage.learning_rate
+            model.hparams.wavlm_learning_rate = getattr(
+                stage, "wavlm_learning_rate", model.hparams.wavlm_learning_rate
+            )
+            model.task = make_task(name)
+            trainer, checkpoints = self._trainer(name)
+            last = folder / "checkpoints" / "last.ckpt"
+            trainer.fit(model, ckpt_path=last if last.is_file() else None)
+
+            # training can end before any epoch counts: the last one then has to do
+            paths = checkpoints.best_paths or [last]
+            model.load_state_dict(average_checkpoints(paths))
+            model = finish(model)
+            scores = self._score(trainer, model)
+            if trainer.is_global_zero:
+                logs = sorted((folder / "logs").glob(f"*/{LOG}"), key=lambda p: int(p.parent.name))
+                merge_logs(logs, folder / LOG)
+                write_json(scores, folder / SCORES)
+                save_checkpoint(model, folder / MODEL)
+            trainer.strategy.barrier()
+        return load_checkpoint(folder / MODEL)
+
+    def _new_model(self) -> WavLMSegmentation:
+        return WavLMSegmentation(wavlm=self.recipe.wavlm, conformer=self.recipe.conformer)
+
+    def _data(self, name: str) -> dict[str, Any]:
+        """Arguments that tasks share"""
+        world_size = self._world_size()
+        batch_size = getattr(self.recipe.stages, name).batch_size
+        if batch_size % world_size:
+            raise ValueError(
+                f"`stages.{name}.batch_size` must be a multiple of the number of devices "
+                f"({world_size}), which share it, found {batch_size}."
+            )
+        return {
+            "duration": self.recipe.duration,
+            "max_speakers_per_chunk": self.recipe.max_speakers_per_chunk,
+            "max_speakers_per_frame": self.recipe.max_speakers_per_frame,
+            "batch_size": batch_size // world_size,
+            "num_workers": self.recipe.num_workers,
+        }
+
+    def _world_size(self) -> int:
+        options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        return lightning.Trainer(**vars(self.recipe.trainer), **options).world_size
+
+    def _diarization(self, name: str) -> SpeakerDiarization:
+        task = SpeakerDiarization(self.protocol, **self._data(name))
+        if not task.has_validation:
+            raise ValueError(
+                f"`protocol` must have a development set, found none in {self.recipe.protocol}: "
+                "checkpoints are chosen by their scores there."
+            )
+        return task
+
+    def _distillation(self, name: str, teacher: WavLMSegmentation) -> DistillationPruning:
+        pruning, stage = self.recipe.pruning, getattr(self.recipe.stages, name)
+        if name == "prune":
+            options = {
+                "target_sparsity": pruning.target_sparsity,
+                "warm_up_epochs": stage.warm_up_epochs,
+                "gate_learning_rate": stage.gate_learning_rate,
+            }
+        else:
+            options = {"target_sparsity": None}
+        return DistillationPruning(
+            self.protocol,
+            **self._data(name),
+            teacher=teacher,
+            objective=pruning.objective,
+            layers=pruning.layers,
+            l1_weight=pruning.l1_weight,
+            cosine_weight=pruning.cosine_weight,
+            learning_rate=stage.learning_rate,
+            **options,
+        )
+
+    def _trainer(self, name: str) -> tuple[lightning.Trainer, BestCheckpoints]:
+        folder, stage = self.folder(name), getattr(self.recipe.stages, name)
+        checkpoints = self._checkpoints(name, stage)
+        callbacks = [checkpoints, SeedEachStep(), StopAtNaN(), StepProgress(TITLES[name])]
+        if stage.clip_percentile is not None:
+            callbacks.append(PercentileGradientClipping(stage.clip_percentile))
+        attempt = len([*(folder / "logs").glob("*")])
+        limit = stage.max_steps_per_epoch
+        trainer = lightning.Trainer(
+            **vars(self.recipe.trainer),
+            max_epochs=stage.max_epochs,
+            limit_train_batches=None if limit is None else limit * stage.accumulate,
+            accumulate_grad_batches=stage.accumulate,
+            callbacks=callbacks,
+            logger=CSVLogger(folder, "logs", version=str(attempt), flush_logs_every_n_steps=20),
+            log_every_n_steps=5,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        return trainer, checkpoints
+
+    def _checkpoints(self, name: str, stage: Stage) -> BestCheckpoints:
+        distance = name in ("prune", "distil")
+        return BestCheckpoints(
+            self.folder(name) / "checkpoints",
+            monitor="loss/distillation/val" if distance else "loss/val",
+            num_best=stage.average,
+            patience=stage.patience,
+            first_epoch=stage.warm_up_epochs if name == "prune" else 0,
+            after_peak=name == "prune",
+        )
+
+    def _prune(self, model: WavLMSegmentation, teacher: WavLMSegmentation) -> WavLMSegmentation:
+        pruning, dense = self.recipe.pruning, cost(teacher.wavlm)
+        met = meet_target(model.wavlm, pruning.target_sparsity, dense, pruning.objective)
+        return prune(with_encoder(model, met))
+
+    def _score(self, trainer: lightning.Trainer, model: WavLMSegmentation) -> dict[str, float]:
+        """Development scores of a model, with the stock task"""
+        name = self.stages()[0]
+        scorer = twin(model)
+        scorer.task = self._diarization(name)
+        (scores,) = trainer.validate(scorer, verbose=False)
+        return {key: scores[key] for key in ("loss/val", "DiarizationErrorRate")}
+
+    def _conclude(self, teacher: WavLMSegmentation, final: WavLMSegmentation):
+        """Summary, figures and pipeline"""
+        summary = {}
+        for name in self.stages():
+            size = cost(load_checkpoint(self.folder(name) / MODEL).wavlm)
+            summary[name] = {
+                "parameters": size.parameters,
+                "macs_per_second": size.macs_per_second,
+                "sparsity": sparsity(size, cost(teacher.wavlm), self.recipe.pruning.objective),
+                **json.loads((self.folder(name) / SCORES).read_text()),
+            }
+        plot_structure(teacher.wavlm.config, final.wavlm.config, self.output / "structure.png")
+        logs = {TITLES[name]: self.folder(name) / LOG for name in self.stages()}
+        plot_training(logs, self.output / "training.png")
+        if not (self.output / "pipeline").exists():
+            oracle = self.recipe.export.oracle_clustering
+            export_pipeline(
+                final,
+                self.output / "pipeline",
+                parts=self.recipe.export.parts,
+                settings=ORACLE_SETTINGS if oracle else DiarizationSettings(),
+            )
+        write_json(summary, self.output / "summary.json")
+
+
+def claim(recipe: Recipe, output: Path):
+    """Make `output` the folder of `recipe`, or check that it is
+
+    Raises
+    ------
+    ValueError
+        If it is in use, by another recipe or by anything else.
+    """
+    path = output / "recipe.yml"
+    if not path.is_file():
+        check_new(output)
+        output.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(recipe.to_dict(), sort_keys=False))
+        return
+    found, expected = flatten(yaml.safe_load(path.read_text())), flatten(recipe.to_dict())
+    differences = [
+        f"{key} (here {expected.get(key)!r}, there {found.get(key)!r})"
+        for key in sorted(found.keys() | expected.keys())
+        if found.get(key) != expected.get(key)
+    ]
+    if differences:
+        raise ValueError(
+            f"`output` must be new, or the folder of the same recipe, found {str(output)!r}, whose "
+            f"recipe has other values of {', '.join(differences)}: choose another folder."
+        )
+
+
+def flatten(plain: Any, key: str = "") -> dict[str, Any]:
+    """Values of nested dictionaries, by their full key"""
+    if not isinstance(plain, dict):
+        return {key: plain}
+    items = ((f"{key}.{name}" if key else str(name), value) for name, value in plain.items())
+    return {k: v for name, value in items for k, v in flatten(value, name).items()}
+
+
+def twin(model: WavLMSegmentation) -> WavLMSegmentation:
+    """Copy that can be trained while the original stays as it is"""
+    return with_encoder(model, model.wavlm)
+
+
+def write_json(content: dict[str, Any], path: Path):
+    """Write to a neighbour, then rename"""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=2) + "\n")
+    draft.replace(path)

@@ -1,0 +1,417 @@
+"""What a recipe says: read from YAML, and checked before anything runs"""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import os
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+
+import yaml
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
+
+from .export import COMMUNITY_1
+from .suggest import did_you_mean
+from .wavlm.config import WavLMConfig
+from .wavlm.presets import PRESETS
+
+UNITS = ("channel", "head", "neuron", "attention", "feed_forward")
+ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators()))
+# others split the model, which is averaged and pruned as a whole
+STRATEGIES = ("auto", *(s for s in StrategyRegistry.available_strategies() if s.startswith("ddp")))
+
+BOUNDS = {
+    "minimum": (operator.ge, "at least"),
+    "above": (operator.gt, "above"),
+    "maximum": (operator.le, "at most"),
+    "below": (operator.lt, "below"),
+}
+KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+KINDS |= {tuple: "a list", dict: "a dictionary", NoneType: "null"}
+
+
+def rule(default: Any = MISSING, **rules: Any) -> Any:
+    """Field with bounds, `choices` or a `pattern`. In errors, `expected` says what it must be"""
+    return field(default=default, metadata=rules)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Published structure of WavLM, with random weights"""
+
+    preset: str = rule(choices=tuple(PRESETS))
+
+
+@dataclass(frozen=True)
+class ConformerOptions:
+    """Arguments of `torchaudio.models.Conformer`, and their values when they are not given"""
+
+    input_dim: int = rule(256, minimum=1)
+    num_heads: int = rule(4, minimum=1)
+    ffn_dim: int = rule(1024, minimum=1)
+    num_layers: int = rule(4, minimum=1)
+    depthwise_conv_kernel_size: int = rule(31, minimum=1)
+    dropout: float = rule(0.1, minimum=0, below=1)
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What gates learn
+
+    Teacher and student are compared at `layers` (0 is the input of the first one), by default four
+    evenly spaced ones, through their L1 distance and their cosine similarity.
+    """
+
+    target_sparsity: float = rule(0.8, minimum=0, below=1)
+    objective: str = rule("parameters", choices=("parameters", "macs"))
+    units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=UNITS)
+    layers: tuple[int, ...] | None = rule(None, minimum=0)
+    l1_weight: float = rule(1.0, minimum=0)
+    cosine_weight: float = rule(1.0, minimum=0)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all stages have
+
+    All devices share a batch, and `accumulate` batches make a step. The `average` best checkpoints
+    make the model of the next stage. Gradients are clipped to a percentile of their past norms.
+    """
+
+    max_epochs: int = rule(minimum=1)
+    patience: int | None = rule(minimum=1)
+    learning_rate: float = rule(above=0)
+    max_steps_per_epoch: int | None = rule(None, minimum=1)
+    batch_size: int = rule(64, minimum=1)
+    accumulate: int = rule(1, minimum=1)
+    average: int = rule(5, minimum=1)
+    clip_percentile: float | None = rule(90.0, above=0, maximum=100)
+
+
+@dataclass(frozen=True)
+class FineTune(Stage):
+    """Everything learns diarization: WavLM has its own learning rate"""
+
+    max_epochs: int = rule(100, minimum=1)
+    patience: int | None = rule(10, minimum=1)
+    learning_rate: float = rule(1e-3, above=0)
+    wavlm_learning_rate: float = rule(2e-5, above=0)
+
+
+@dataclass(frozen=True)
+class Prune(Stage):
+    """WavLM imitates its fine-tuned self while gates close: epochs count after the warm-up"""
+
+    max_epochs: int = rule(30, minimum=1)
+    patience: int | None = rule(5, minimum=1)
+    learning_rate: float = rule(2e-4, above=0)
+    warm_up_epochs: int = rule(5, minimum=0)
+    gate_learning_rate: float = rule(2e-2, above=0)
+
+
+@dataclass(frozen=True)
+class Distil(Stage):
+    """Pruned WavLM imitates its fine-tuned self again, unless `max_epochs` is 0"""
+
+    max_epochs: int = rule(20, minimum=0)
+    patience: int | None = rule(None, minimum=1)
+    learning_rate: float = rule(2e-4, above=0)
+
+
+@dataclass(frozen=True)
+class Train(FineTune):
+    """Everything learns diarization again"""
+
+    max_epochs: int = rule(20, minimum=1)
+    patience: int | None = rule(5, minimum=1)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """In order"""
+
+    fine_tune: FineTune = FineTune()
+    prune: Prune = Prune()
+    distil: Distil = Distil()
+    train: Train = Train()
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """Arguments of Lightning's Trainer"""
+
+    accelerator: str = rule("auto", choices=ACCELERATORS)
+    devices: int | str = rule(
+        "auto",
+        minimum=1,
+        pattern=r"auto|\d+(,\d+)*",
+        expected="a number of devices, 'auto', or indices such as '0,1'",
+    )
+    strategy: str = rule("auto", choices=STRATEGIES)
+    precision: str = rule("32-true", choices=("32-true", "bf16-mixed", "16-mixed"))
+    num_nodes: int = rule(1, minimum=1)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Where embedding and PLDA of the pipeline come from (oracle clustering needs none)"""
+
+    parts: str = COMMUNITY_1
+    oracle_clustering: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """From WavLM to a pruned diarization pipeline, in four stages
+
+    Default values are those of Han et al., "Fine-tune Before Structured Pruning: Towards Compact
+    and Accurate Self-Supervised Models for Speaker Diarization", Interspeech 2025.
+
+    `load` and `from_dict` check every value. Paths are then absolute, and `wavlm` and `conformer`
+    are what `WavLMSegmentation` takes. `duration` is that of windows, in seconds.
+    """
+
+    protocol: str = rule(
+        pattern=r"[^.\s]+\.[^.\s]+\.[^.\s]+",
+        expected="a protocol, such as 'X.SpeakerDiarization.Compound'",
+    )
+    database: Path = field(metadata={"expected": "the path of a `database.yml`"})
+    wavlm: str | dict[str, Any] = field(
+        metadata={"expected": "a hub id, a local folder, or a structure such as {preset: base}"}
+    )
+    seed: int = rule(3407, minimum=0, maximum=2**32 - 1)
+    duration: float = rule(8.0, above=0)
+    max_speakers_per_chunk: int = rule(4, minimum=1)
+    max_speakers_per_frame: int = rule(2, minimum=1)
+    num_workers: int = rule(2, minimum=0)
+    conformer: dict[str, Any] = field(default_factory=dict)
+    pruning: Pruning = Pruning()
+    stages: Stages = Stages()
+    trainer: TrainerOptions = TrainerOptions()
+    export: Export = Export()
+
+    @classmethod
+    def load(cls, path: str | Path, check_files: bool = True) -> Recipe:
+        """Read a YAML file, whose folder is where relative paths start: see `from_dict`
+
+        Raises
+        ------
+        OSError
+            If it cannot be opened.
+        """
+        plain = _read_yaml(Path(path))
+        try:
+            return cls.from_dict(plain, Path(path).parent, check_files)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_dict(
+        cls, plain: Mapping[str, Any], folder: str | Path = ".", check_files: bool = True
+    ) -> Recipe:
+        """Inverse of `to_dict`
+
+        Parameters
+        ----------
+        plain : dict
+            Plain values. Those that are missing have their default value.
+        folder : str or Path, optional
+            Where relative paths start. `wavlm` and `parts` are hub ids if no such folder exists.
+        check_files : bool, optional
+            Whether `database` must exist, and hub ids look like hub ids (the default).
+
+        Raises
+        ------
+        ValueError
+            If a key is missing or unknown, or if a value is impossible: the message names the key.
+        """
+        recipe, folder = _section(cls, plain), Path(folder).resolve()
+        wavlm, parts = recipe.wavlm, recipe.export.parts
+        if isinstance(wavlm, str):
+            wavlm = _folder_or_hub_id("wavlm", wavlm, folder, check_files)
+        else:
+            wavlm = _structure(wavlm)
+        recipe = replace(
+            recipe,
+            database=folder / os.path.expanduser(recipe.database),
+            wavlm=wavlm,
+            conformer=_conformer(recipe.conformer),
+            export=replace(
+                recipe.export, parts=_folder_or_hub_id("export.parts", parts, folder, check_files)
+            ),
+        )
+        _check_relations(recipe)
+        if check_files and not os.path.isfile(recipe.database):
+            _refuse("database", "an existing file", str(recipe.database))
+        return recipe
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dictionaries"""
+        return json.loads(json.dumps(asdict(self), default=str))
+
+
+def _check_relations(recipe: Recipe):
+    """Check what concerns several values"""
+    most, found = recipe.max_speakers_per_chunk, recipe.max_speakers_per_frame
+    if found > most:
+        _refuse("max_speakers_per_frame", f"at most `max_speakers_per_chunk` ({most})", found)
+    prune = recipe.stages.prune
+    if prune.warm_up_epochs >= prune.max_epochs:
+        expected = f"below `stages.prune.max_epochs` ({prune.max_epochs})"
+        _refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
+    if isinstance(recipe.wavlm, dict) and recipe.pruning.layers:
+        last, layers = len(recipe.wavlm["layers"]), recipe.pruning.layers
+        if max(layers) > last:
+            _refuse("pruning.layers", f"at most {last} (last layer of `wavlm`)", max(layers))
+
+
+def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that are given, checked with the others"""
+    options = _section(ConformerOptions, given, "conformer")
+    if options.input_dim % options.num_heads:
+        expected = f"a multiple of `conformer.num_heads` ({options.num_heads})"
+        _refuse("conformer.input_dim", expected, options.input_dim)
+    if options.depthwise_conv_kernel_size % 2 == 0:
+        key = "conformer.depthwise_conv_kernel_size"
+        _refuse(key, "odd", options.depthwise_conv_kernel_size)
+    return {name: getattr(options, name) for name in given}
+
+
+def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete dictionary of a WavLMConfig"""
+    if "preset" in wavlm:
+        return WavLMConfig.preset(_section(Preset, wavlm, "wavlm").preset).to_dict()
+    try:
+        return WavLMConfig.from_dict(wavlm).to_dict()
+    except (TypeError, ValueError) as error:
+        # when the message starts with the name of a field, this makes it a full key
+        message = re.sub("^`", "`wavlm.", str(error))
+        if message == str(error):
+            message = f"`wavlm` does not describe an encoder: {error}"
+        raise ValueError(message) from error
+
+
+def _folder_or_hub_id(key: str, name: str, folder: Path, check: bool) -> str:
+    local = folder / os.path.expanduser(name)
+    if os.path.isdir(local):
+        return str(local)
+    if check and (os.path.exists(local) or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name)):
+        preset = f" (as a preset, {{preset: {name}}})" if name in PRESETS else ""
+        _refuse(key, f"a local folder or a hub id (owner/name){preset}", name)
+    return name
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and refuses a key that is given twice, of which PyYAML would keep the last value"""
+
+    def compose_mapping_node(self, anchor):
+        node, seen = super().compose_mapping_node(anchor), []
+        for key, _ in node.value:
+            if key.value in seen:
+                problem = f"found key {key.value!r} twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.append(key.value)
+        return node
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        with path.open("rb") as stream:
+            return yaml.load(stream, _Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ValueError(f"{path}{line}: not the YAML of a recipe: {problem or error}.") from error
+
+
+def _section(cls: type, plain: Any, key: str = "") -> Any:
+    """Dataclass from a dictionary, with all keys known and all values checked"""
+    if not isinstance(plain, Mapping):
+        _refuse(key, "a dictionary", plain)
+    names, hints = [item.name for item in fields(cls)], get_type_hints(cls)
+    keys = {name: f"{key}.{name}" if key else str(name) for name in (*names, *plain)}
+    for name in plain:
+        if name not in names:
+            close = did_you_mean(name, names)
+            raise ValueError(f"Unknown key `{keys[name]}`{close}: expected {', '.join(names)}.")
+    for item in fields(cls):
+        if item.name not in plain and item.default is item.default_factory is MISSING:
+            expected = _expected(hints[item.name], item.metadata)
+            raise ValueError(f"Missing key `{keys[item.name]}`: it must be {expected}.")
+    rules = {item.name: item.metadata for item in fields(cls)}
+    return cls(
+        **{name: _value(plain[name], hints[name], rules[name], keys[name]) for name in plain}
+    )
+
+
+def _value(value: Any, hint: Any, rules: Mapping[str, Any], key: str) -> Any:
+    """Value of (one of) the annotated types, that obeys the rules"""
+    if is_dataclass(hint):
+        return _section(hint, value, key)
+    for option in _options(hint):
+        kind = get_origin(option) or option
+        if kind is tuple and isinstance(value, list | tuple):
+            return _items(value, get_args(option)[0], rules, key)
+        with suppress(TypeError, ValueError, OverflowError):
+            converted = _cast(value, kind)
+            if _obeys(converted, rules):
+                return converted
+    _refuse(key, _expected(hint, rules), value, rules.get("choices", ()))
+
+
+def _items(values: list | tuple, hint: Any, rules: Mapping[str, Any], key: str) -> tuple:
+    items = tuple(_value(item, hint, rules, f"{key}[{i}]") for i, item in enumerate(values))
+    if not items or len(set(items)) < len(items):
+        _refuse(key, "a list of different values, at least one", list(values))
+    return items
+
+
+def _options(hint: Any) -> tuple:
+    return get_args(hint) if get_origin(hint) is UnionType else (hint,)
+
+
+def _cast(value: Any, kind: type) -> Any:
+    if isinstance(value, bool) != (kind is bool) or (isinstance(value, str) and not value.strip()):
+        raise TypeError
+    if kind is float:
+        value = float(value)  # of a string, too: PyYAML does not see a number in 2e-4
+        if not math.isfinite(value):
+            raise ValueError
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
+
+
+def _obeys(value: Any, rules: Mapping[str, Any]) -> bool:
+    if isinstance(value, str):
+        choices, pattern = rules.get("choices", (value,)), rules.get("pattern", "(?s).*")
+        return value in choices and re.fullmatch(pattern, value) is not None
+    if isinstance(value, int | float):
+        return all(obeys(value, rules[b]) for b, (obeys, _) in BOUNDS.items() if b in rules)
+    return True
+
+
+def _expected(hint: Any, rules: Mapping[str, Any]) -> str:
+    if "expected" in rules:
+        return rules["expected"]
+    if "choices" in rules and hint is str:
+        return f"one of {', '.join(map(repr, rules['choices']))}"
+    kinds = " or ".join(KINDS[get_origin(option) or option] for option in _options(hint))
+    bounds = " and ".join(f"{words} {rules[b]}" for b, (_, words) in BOUNDS.items() if b in rules)
+    return f"{kinds}, {bounds}" if bounds else kinds
+
+
+def _refuse(key: str, expected: str, found: Any, choices: Collection[str] = ()) -> NoReturn:
+    subject = f"`{key}`" if key else "The recipe"
+    found = "nothing" if found is None else f"{found!r}{did_you_mean(found, choices)}"
+    raise ValueError(f"{subject} must be {expected}, found {found}.")
