@@ -18,7 +18,10 @@ from .convert import is_diarizen, read_source
 from .diarizen import load_diarizen, load_settings
 from .export import COMMUNITY_1, export_pipeline
 from .quickstart import quickstart as run_quickstart
-from .report import quickstart_table, specifications_lines, structure_table
+from .recipe import RecipeRun
+from .recipe_config import Recipe
+from .recipes import read_shipped_recipe, shipped_recipes
+from .report import quickstart_table, specifications_lines, stages_table, structure_table
 from .specifications import has_specifications, powerset_specifications
 from .wavlm import WavLMConfig
 from .wavlm.presets import PRESETS
@@ -57,21 +60,61 @@ def quickstart(
     ),
 ):
     """
-    Train a small model and diarize with it: about two minutes on a laptop, without network
+    Run the whole recipe on a small scale: a few minutes on a laptop, without network
 
-    It learns the 30 s conversation that pyannote.audio ships, and is scored on the same.
+    A small WavLM is fine-tuned on the 30 s conversation that pyannote.audio ships, pruned, trained
+    again, exported, and diarizes that conversation. An interrupted quickstart goes on.
     """
     silence_dependencies()
     with readable_errors():
-        model, before, after = run_quickstart(output)
-    console.print(quickstart_table(model, before, after))
+        before, after = run_quickstart(output)
+        target = Recipe.load(output / "recipe.yml").pruning.target_sparsity
+    console.print(quickstart_table(before, after, target))
     console.print(
         "A model that is trained and scored on one file proves that everything is in place, and "
         "nothing about accuracy. Clustering is given the reference speakers, so that the error is "
         "that of segmentation alone."
     )
-    console.print(f"Checkpoint: {output / 'model.ckpt'}", highlight=False, soft_wrap=True)
-    console.print(f"Pipeline: {output / 'pipeline'}", highlight=False, soft_wrap=True)
+    for name, path in (
+        ("Pipeline", "run/pipeline"),
+        ("What was pruned", "run/structure.png"),
+        ("Training curves", "run/training.png"),
+        ("Recipe to start from", "recipe.yml"),
+    ):
+        console.print(f"{name}: {output / path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="Recipe (YAML).", dir_okay=False)],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write. Defaults to that of the recipe's name.")
+    ] = None,
+):
+    """
+    Run a RECIPE: fine-tune, prune, distil again, train, export
+
+    Finished stages are skipped, and an interrupted one goes on from its last epoch.
+    """
+    silence_dependencies()
+    with readable_errors():
+        folder = output or recipe.with_suffix("")
+        summary = RecipeRun(Recipe.load(recipe), folder)()
+    console.print(stages_table(summary))
+    console.print(f"Pipeline: {folder / 'pipeline'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def recipe(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(shipped_recipes())}.")],
+):
+    """
+    Print a recipe that ships with the package, to start from
+
+    pyannote-prune recipe base-plus-s80 > base-plus-s80.yml
+    """
+    with readable_errors():
+        typer.echo(read_shipped_recipe(name), nl=False)
 
 
 @app.command()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -53,8 +52,7 @@ def plot_structure(before: WavLMConfig, after: WavLMConfig, path: Path) -> None:
         old, new = (len(getattr(config, name)) for config in (before, after))
         if old != new:
             raise ValueError(f"`after` must have as many `{name}` as `before`, {old}, found {new}.")
-    width = max(2.5, CELL * before.num_layers)
-    height = 1.6 + max(2.0, CELL * before.num_heads)
+    width, height = max(2.5, CELL * before.num_layers), max(2.0, CELL * before.num_heads) + 1.6
     figure, (convolutions, heads, neurons) = _panels([2.0, width, width], height)
     figure.suptitle(_summary(before, after), fontsize=11)
     _draw_bars(convolutions, *([c.channels for c in x.convolutions] for x in (before, after)))
@@ -116,21 +114,19 @@ def _panels(widths: Sequence[float], height: float) -> tuple[Figure, Sequence[Ax
 
 
 def _label(axes: Axes, x: str, y: str, units: bool):
-    axes.set_xlabel(x, fontsize=9)
-    axes.set_ylabel(y, fontsize=9)
+    axes.set(xlabel=x, ylabel=y)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    for axis, bins, integer in ((axes.xaxis, 12 if units else 6, True), (axes.yaxis, 8, units)):
+    for axis, bins, integer in ((axes.xaxis, 10 if units else 6, True), (axes.yaxis, 8, units)):
         axis.set_major_locator(MaxNLocator(bins, integer=integer, steps=[1, 2, 5, 10]))
 
 
 def _summary(before: WavLMConfig, after: WavLMConfig) -> str:
-    show = EngFormatter(places=2)
-    costs = (astuple(cost(config)) for config in (before, after))
-    return "      ".join(
-        f"{show(old)} → {show(new)} {name} ({1 - new / old:.1%} sparsity)"
-        for name, old, new in zip(("parameters", "MACs / s"), *costs, strict=True)
-    )
+    show, parts = EngFormatter(places=2), []
+    for name, field in (("parameters", "parameters"), ("MACs / s", "macs_per_second")):
+        old, new = (getattr(cost(config), field) for config in (before, after))
+        parts.append(f"{show(old)} → {show(new)} {name} ({1 - new / old:.1%} sparsity)")
+    return "      ".join(parts)
 
 
 def _draw_bars(axes: Axes, before: Sequence[int], after: Sequence[int]):
@@ -141,8 +137,7 @@ def _draw_bars(axes: Axes, before: Sequence[int], after: Sequence[int]):
 
 def _draw_heads(axes: Axes, before: WavLMConfig, after: WavLMConfig):
     """One cell per layer and head, at its index in the dense encoder"""
-    num_heads = max(before.num_heads, after.num_heads)
-    cells = np.full((num_heads, before.num_layers), np.nan)
+    cells = np.full((max(before.num_heads, after.num_heads), before.num_layers), np.nan)
     for i, (old, new) in enumerate(zip(before.layers, after.layers, strict=True)):
         cells[list(old.heads), i] = 0
         cells[list(new.heads), i] = 1
@@ -151,7 +146,7 @@ def _draw_heads(axes: Axes, before: WavLMConfig, after: WavLMConfig):
     axes.pcolormesh(x, y, cells, cmap=cmap, vmin=0, vmax=1, edgecolors="white", linewidth=1)
 
 
-def _cross(axes: Axes, layers: list[int]) -> list[Artist]:
+def _cross(axes: Axes, layers: list[int]) -> list:
     """Mark layers whose block is gone"""
     above = {"transform": axes.get_xaxis_transform(), "clip_on": False, "linestyle": "none"}
     style = {"marker": "x", "markeredgewidth": 1.8, "color": ORANGE, "label": "whole block removed"}

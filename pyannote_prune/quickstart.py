@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import lightning
+import yaml
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
-from pyannote.audio.tasks import SpeakerDiarization
-from pyannote.database.protocol import SpeakerDiarizationProtocol
 from pyannote.metrics.diarization import DiarizationErrorRate
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from .checkpoint import save_checkpoint
+from .checkpoint import load_checkpoint
+from .cost import Cost, cost
 from .export import check_new, export_pipeline
-from .segmentation import WavLMSegmentation
-from .settings import DiarizationSettings
+from .recipe import MODEL, RecipeRun
+from .recipe_config import Recipe
+from .settings import ORACLE_SETTINGS
 from .wavlm.config import WavLMConfig
 from .wavlm.presets import dense
 
-# who speaks is given, for want of an embedding without network: segmentation alone is scored
-ORACLE = DiarizationSettings(clustering="OracleClustering", parameters={})
+# copies of the conversation in an epoch, which would otherwise be a single step
+NUM_COPIES = 8
+
+PROTOCOL = "Sample.SpeakerDiarization.Quickstart"
+DATABASE = {
+    "Databases": {"Sample": "{uri}.wav"},
+    "Protocols": {
+        "Sample": {
+            "SpeakerDiarization": {
+                "Quickstart": {
+                    "scope": "file",
+                    **{
+                        subset: {
+                            "uri": f"{subset}.lst",
+                            "annotation": f"{subset}.rttm",
+                            "annotated": f"{subset}.uem",
+                        }
+                        for subset in ("train", "development")
+                    },
+                }
+            }
+        }
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -33,109 +55,140 @@ class Score:
 
     Parameters
     ----------
-    diarization_error_rate : float
-        Without collar, overlapping speech included, as a fraction.
+    size : Cost
+        Cost of its WavLM.
+    sparsity : float
+        Fraction of parameters of the dense WavLM that are gone.
     real_time_factor : float
         Processing time over duration.
+    diarization_error_rate : float
+        Without collar, overlapping speech included, as a fraction.
     """
 
-    diarization_error_rate: float
+    size: Cost
+    sparsity: float
     real_time_factor: float
-
-
-class SampleProtocol(SpeakerDiarizationProtocol):
-    """One conversation of 30 seconds, to train on and to score"""
-
-    name = "Sample.SpeakerDiarization.Quickstart"
-
-    def train_iter(self) -> Iterator[dict]:
-        yield {
-            "uri": SAMPLE_FILE["uri"],
-            "database": "Sample",
-            "scope": "file",
-            "audio": SAMPLE_FILE["audio"],
-            "annotation": SAMPLE_FILE["annotation"],
-            "annotated": SAMPLE_FILE["annotated"],
-        }
-
-    def development_iter(self) -> Iterator[dict]:
-        yield from self.train_iter()
+    diarization_error_rate: float
 
 
 def small_wavlm() -> WavLMConfig:
     """WavLM of half a million parameters, small enough to be trained in a minute"""
-    return dense(
-        num_layers=4,
-        neurons=384,
-        channels=32,
-        embed_dim=96,
-        num_heads=4,
-        layer_drop=0.0,
-    )
+    options = {"embed_dim": 96, "num_heads": 4, "position_kernel": 32, "layer_drop": 0.0}
+    return dense(num_layers=4, neurons=384, channels=32, **options)
 
 
-def quickstart(output: Path, max_steps: int = 150) -> tuple[WavLMSegmentation, Score, Score]:
-    """Train a small model, put it in a pipeline, and score it
+def small_recipe(num_epochs: float = 1.0) -> dict[str, Any]:
+    """Recipe that is short enough for a demonstration
+
+    Learning rates are larger than those of the paper: WavLM is not pretrained, and there are a few
+    hundred steps rather than many thousands.
+
+    Parameters
+    ----------
+    num_epochs : float, optional
+        Factor of the number of epochs. Defaults to 1: three minutes or so on two cores.
+    """
+
+    def epochs(number: int) -> int:
+        return max(2, round(number * num_epochs))
+
+    diarization = {"batch_size": 8, "average": 2, "patience": None, "wavlm_learning_rate": 1e-3}
+    distillation = {"batch_size": 8, "average": 2, "patience": None, "learning_rate": 1e-3}
+    return {
+        "protocol": PROTOCOL,
+        "database": "data/database.yml",
+        "wavlm": small_wavlm().to_dict(),
+        "conformer": {"input_dim": 64, "ffn_dim": 128, "num_layers": 1},
+        "duration": 5.0,
+        "max_speakers_per_chunk": 3,
+        "num_workers": 0,
+        "pruning": {"target_sparsity": 0.8},
+        "stages": {
+            "fine_tune": {"max_epochs": epochs(22), **diarization},
+            "prune": {
+                "max_epochs": epochs(14),
+                "warm_up_epochs": epochs(8) - 1,
+                "gate_learning_rate": 0.1,
+                **distillation,
+            },
+            "distil": {"max_epochs": epochs(4), **distillation},
+            "train": {"max_epochs": epochs(10), **diarization},
+        },
+        "trainer": {"accelerator": "cpu", "devices": 1},
+        "export": {"oracle_clustering": True},
+    }
+
+
+def quickstart(output: Path, num_epochs: float = 1.0) -> tuple[Score, Score]:
+    """Fine-tune, prune, distil, train, export, and diarize
 
     Parameters
     ----------
     output : Path
-        Folder to write. Its `pipeline` must not exist, or be empty.
-    max_steps : int, optional
-        Number of training steps.
+        Folder to write. Must not exist, be empty, or come from an interrupted quickstart, which
+        then goes on. Its `run` is that of `recipe.yml`, on the data in `data`.
+    num_epochs : float, optional
+        Factor of the number of epochs. Defaults to 1.
 
     Returns
     -------
-    model : WavLMSegmentation
-        Trained model. Its checkpoint is `output / "model.ckpt"`.
     before, after : Score
-        Of the same pipeline, with the untrained and the trained model.
+        Of the same pipeline with the fine-tuned model, and with the pruned one.
 
     Raises
     ------
     ValueError
-        If `output / "pipeline"` is not empty.
+        If `output` is in use by anything else.
     """
-    check_new(output / "pipeline")
-    lightning.seed_everything(3407, verbose=False)
-    task = SpeakerDiarization(
-        SampleProtocol(),
-        duration=5.0,
-        max_speakers_per_chunk=3,
-        max_speakers_per_frame=2,
-        batch_size=8,
-        num_workers=0,
-    )
-    model = WavLMSegmentation(
-        wavlm=small_wavlm(),
-        conformer={"input_dim": 64, "ffn_dim": 128, "num_layers": 1},
-        wavlm_learning_rate=1e-3,
-        task=task,
-    )
-    task.prepare_data()
-    model.setup()
+    path = output / "recipe.yml"
+    if not path.is_file():
+        check_new(output)
+        write_data(output / "data")
+        path.write_text(yaml.safe_dump(small_recipe(num_epochs), sort_keys=False))
+    run = RecipeRun(Recipe.load(path), output / "run")
+    run()
+    teacher = load_checkpoint(run.folder("fine_tune") / MODEL)
     with tempfile.TemporaryDirectory() as folder:
-        before = score(export_pipeline(model, Path(folder) / "pipeline", settings=ORACLE))
-
-    # one file is one batch: an epoch is a step
-    trainer = lightning.Trainer(
-        max_epochs=max_steps,
-        accelerator="auto",
-        callbacks=[StepProgress("Fine-tuning")],
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-    )
-    trainer.fit(model)
-    save_checkpoint(model, output / "model.ckpt")
-    after = score(export_pipeline(model, output / "pipeline", settings=ORACLE))
-    return model, before, after
+        before = export_pipeline(teacher, Path(folder) / "pipeline", settings=ORACLE_SETTINGS)
+        reference = cost(teacher.wavlm)
+        return score(before, reference), score(output / "run" / "pipeline", reference)
 
 
-def score(folder: Path) -> Score:
-    """Load a pipeline folder as anyone would, diarize the conversation, and score the result"""
+def write_data(folder: Path):
+    """Write the conversation as a protocol, for training and for development
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to write. Its `database.yml` defines "Sample.SpeakerDiarization.Quickstart".
+    """
+    folder.mkdir(parents=True)
+    annotation, (region,) = SAMPLE_FILE["annotation"], SAMPLE_FILE["annotated"]
+    subsets = {"train": [f"copy{i}" for i in range(NUM_COPIES)], "development": ["sample"]}
+    for subset, uris in subsets.items():
+        (folder / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris))
+        with (
+            (folder / f"{subset}.rttm").open("w") as rttm,
+            (folder / f"{subset}.uem").open("w") as uem,
+        ):
+            for uri in uris:
+                shutil.copyfile(SAMPLE_FILE["audio"], folder / f"{uri}.wav")
+                copy = annotation.copy()
+                copy.uri = uri
+                copy.write_rttm(rttm)
+                uem.write(f"{uri} 1 {region.start:.3f} {region.end:.3f}\n")
+    (folder / "database.yml").write_text(yaml.safe_dump(DATABASE, sort_keys=False))
+
+
+def score(folder: Path, dense: Cost) -> Score:
+    """Load a pipeline folder as anyone would, diarize the conversation, and score the result
+
+    Parameters
+    ----------
+    folder : Path
+    dense : Cost
+        Cost of the dense encoder.
+    """
     pipeline = Pipeline.from_pretrained(folder)
     pipeline(dict(SAMPLE_FILE))  # the first run is slower than the next ones
     start = time.perf_counter()
@@ -143,28 +196,10 @@ def score(folder: Path) -> Score:
     elapsed = time.perf_counter() - start
     reference, annotated = SAMPLE_FILE["annotation"], SAMPLE_FILE["annotated"]
     error_rate = DiarizationErrorRate()(reference, output.speaker_diarization, uem=annotated)
-    return Score(error_rate, elapsed / annotated.duration())
-
-
-class StepProgress(lightning.Callback):
-    """Progress bar over steps, with the training loss"""
-
-    def __init__(self, description: str):
-        self.description = description
-        self.progress = Progress(
-            *Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[loss]}")
-        )
-
-    def on_train_start(self, trainer, model):
-        self.progress.start()
-        total = trainer.max_epochs * trainer.num_training_batches
-        self.bar = self.progress.add_task(self.description, total=total, loss="")
-
-    def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx):
-        self.progress.update(self.bar, advance=1, loss=f"loss {outputs['loss']:.3f}")
-
-    def on_train_end(self, trainer, model):
-        self.progress.stop()
-
-    def on_exception(self, trainer, model, exception):
-        self.progress.stop()
+    size = cost(load_checkpoint(folder / "segmentation" / "pytorch_model.bin").wavlm)
+    return Score(
+        size=size,
+        sparsity=1 - size.parameters / dense.parameters,
+        real_time_factor=elapsed / annotated.duration(),
+        diarization_error_rate=error_rate,
+    )

@@ -28,29 +28,26 @@ class ResumableSamples:
     Raises
     ------
     ValueError
-        Before training, if a training file is shorter than the window.
+        Before training, if a training file, or all development files, are shorter than the window.
     """
 
-    def setup(self, stage=None):
-        super().setup(stage)
-        if stage == "fit":
-            self._check_durations()
-
-    def _check_durations(self):
-        """pyannote.audio would look for windows where there are none, sooner or later"""
-        data = self.prepared_data
-        is_train = data["audio-metadata"]["subset"] == Subsets.index("train")
-        regions = data["annotations-regions"]
-        short = is_train[regions["file_id"]] & (regions["duration"] < self.duration)
-        if short.any():
-            region = regions[short][0]
+    def prepare_validation(self, prepared_data: dict):
+        """Check durations first: pyannote.audio would look for windows where there are none"""
+        subsets = prepared_data["audio-metadata"]["subset"]
+        regions = prepared_data["annotations-regions"]
+        short = regions["duration"] < self.duration
+        is_train = subsets[regions["file_id"]] == Subsets.index("train")
+        is_validation = subsets[regions["file_id"]] == Subsets.index("development")
+        if (short & is_train).any() or not (~short & is_validation).any():
+            region = regions[short & (is_train | is_validation)][0]
             raise ValueError(
-                f"`duration` must be at most that of annotated regions of the training set, found "
-                f"{self.duration:g} s: {short.sum()} of them are shorter, such as the "
-                f"{region['duration']:.2f} s at {region['start']:.2f} s of "
-                f"{str(data['audio-path'][region['file_id']])!r}. Use shorter windows, or leave "
-                "these regions out of the protocol."
+                "`duration` must be at most that of annotated regions (all of the training set, "
+                f"one of the development set), found {self.duration:g} s: {short.sum()} of them "
+                f"are shorter, such as the {region['duration']:.2f} s at {region['start']:.2f} s "
+                f"of {str(prepared_data['audio-path'][region['file_id']])!r}. Use shorter windows, "
+                "or leave these regions out of the protocol."
             )
+        super().prepare_validation(prepared_data)
 
     def train__iter__(self) -> Iterator[dict]:
         """Iterate over training samples, from where training was interrupted"""

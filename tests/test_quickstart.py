@@ -1,29 +1,42 @@
 import pytest
-import torch
 from pyannote.audio import Model
 from typer.testing import CliRunner
 
 from pyannote_prune import __main__ as cli
-from pyannote_prune.quickstart import quickstart, score
+from pyannote_prune.quickstart import quickstart, small_recipe, write_data
+from pyannote_prune.recipe_config import Recipe
 
 
-def test_quickstart_trains_what_it_writes(tmp_path):
-    model, before, after = quickstart(tmp_path, max_steps=12)
-    assert after.diarization_error_rate < before.diarization_error_rate
-    waveforms = torch.randn(1, 1, 16000)
-    saved = Model.from_pretrained(tmp_path / "model.ckpt").eval()
-    assert torch.equal(saved(waveforms), model.eval()(waveforms))
-    again = score(tmp_path / "pipeline")
-    assert again.diarization_error_rate == after.diarization_error_rate
-
-    with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
-        quickstart(tmp_path, max_steps=1)
-
-
-def test_command_prints_a_table_and_what_it_means(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "run_quickstart", lambda output: quickstart(output, max_steps=2))
-    result = CliRunner().invoke(cli.app, ["quickstart", "--output", str(tmp_path / "folder")])
+@pytest.mark.slow
+def test_quickstart_prunes_what_it_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "run_quickstart", lambda output: quickstart(output, num_epochs=0.1))
+    folder = tmp_path / "folder"
+    result = CliRunner().invoke(cli.app, ["quickstart", "--output", str(folder)])
     assert result.exit_code == 0, result.output
-    assert "fine-tuned" in result.output
+    assert "pruned" in result.output
     assert "nothing about accuracy" in " ".join(result.output.split())
-    assert (tmp_path / "folder" / "pipeline" / "config.yaml").is_file()
+    for name in ("structure.png", "training.png", "summary.json", "pipeline/config.yaml"):
+        assert (folder / "run" / name).is_file()
+    dense, pruned = (
+        sum(p.numel() for p in Model.from_pretrained(folder / "run" / name).wavlm.parameters())
+        for name in ("1-fine-tune/model.ckpt", "pipeline/segmentation/pytorch_model.bin")
+    )
+    assert 1 - pruned / dense == pytest.approx(0.8, abs=0.005)
+
+    # finished: nothing is trained again
+    before, after = quickstart(folder)
+    assert after.sparsity == pytest.approx(0.8, abs=0.005)
+    assert before.sparsity == 0.0
+
+
+def test_recipe_of_the_quickstart_is_one_of_a_user(tmp_path):
+    write_data(tmp_path / "data")
+    recipe = Recipe.from_dict(small_recipe(), folder=tmp_path)
+    assert recipe.database.is_file()
+    assert recipe.pruning.target_sparsity == 0.8
+
+
+def test_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "precious").write_text("do not touch")
+    with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
+        quickstart(tmp_path)

@@ -1,0 +1,210 @@
+"""Four stages, finished, interrupted, and refused"""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import generate_conversations
+from helpers import CONFORMER, tiny_config
+from pyannote.audio import Pipeline
+from pyannote.audio.sample import SAMPLE_FILE
+
+from pyannote_prune import cost
+from pyannote_prune.checkpoint import load_checkpoint
+from pyannote_prune.logs import merge_logs
+from pyannote_prune.recipe import RecipeRun
+from pyannote_prune.recipe_config import Recipe
+
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+STAGES = ("1-fine-tune", "2-prune", "3-distil", "4-train")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return generate_conversations(tmp_path_factory.mktemp("conversations"))
+
+
+def tiny_recipe(database: Path, **pruning) -> dict:
+    stage = {"batch_size": 8, "average": 2}
+    return {
+        "protocol": "Generated.SpeakerDiarization.Mini",
+        "database": str(database),
+        "wavlm": tiny_config().to_dict(),
+        "conformer": CONFORMER,
+        "duration": 2.0,
+        "max_speakers_per_chunk": 3,
+        "num_workers": 0,
+        "pruning": {"target_sparsity": 0.5, **pruning},
+        "stages": {
+            "fine_tune": {"max_epochs": 2, "wavlm_learning_rate": 1e-3, **stage},
+            "prune": {"max_epochs": 3, "warm_up_epochs": 1, "gate_learning_rate": 0.1, **stage},
+            "distil": {"max_epochs": 2, **stage},
+            "train": {"max_epochs": 2, "wavlm_learning_rate": 1e-3, **stage},
+        },
+        "trainer": {"accelerator": "cpu", "devices": 1},
+        "export": {"oracle_clustering": True},
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory) -> Path:
+    """Folder of an undisturbed run"""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    RecipeRun(Recipe.from_dict(tiny_recipe(data)), output)()
+    return output
+
+
+def test_stages_leave_what_they_should(finished):
+    for stage in STAGES:
+        for name in ("model.ckpt", "scores.json", "metrics.csv", "checkpoints/last.ckpt"):
+            assert (finished / stage / name).is_file(), (stage, name)
+    for name in ("structure.png", "training.png", "summary.json", "recipe.yml"):
+        assert (finished / name).is_file(), name
+
+    teacher, *pruned = (load_checkpoint(finished / stage / "model.ckpt") for stage in STAGES)
+    assert not teacher.wavlm.units
+    for model in pruned:
+        assert not model.wavlm.units
+        assert model.wavlm.config == pruned[0].wavlm.config
+        removed = 1 - cost(model.wavlm).parameters / cost(teacher.wavlm).parameters
+        assert removed == pytest.approx(0.5, abs=0.005)
+    # distillation left the head as it was, diarization did not
+    for model, same in zip(pruned, (True, True, False), strict=True):
+        assert torch.equal(model.classifier.weight, teacher.classifier.weight) == same
+
+
+def test_summary_says_what_was_trained(finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    assert list(summary) == ["fine_tune", "prune", "distil", "train"]
+    model = load_checkpoint(finished / "4-train" / "model.ckpt")
+    assert summary["train"]["parameters"] == cost(model.wavlm).parameters
+    assert summary["fine_tune"]["sparsity"] == 0.0
+    assert summary["train"]["DiarizationErrorRate"] > 0
+
+
+def test_pipeline_has_the_last_model(finished):
+    pipeline = Pipeline.from_pretrained(finished / "pipeline")
+    pipeline(dict(SAMPLE_FILE))
+    expected = load_checkpoint(finished / "4-train" / "model.ckpt").state_dict()
+    found = pipeline._segmentation.model.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
+
+
+def test_finished_stages_are_not_run_again(data, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("model.ckpt")}
+    summary = RecipeRun(Recipe.from_dict(tiny_recipe(data)), finished)()
+    assert summary == json.loads((finished / "summary.json").read_text())
+    assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("model.ckpt")}
+
+
+@pytest.mark.slow
+def test_killed_in_each_stage_it_ends_as_if_undisturbed(data, finished, tmp_path):
+    path = tmp_path / "recipe.yml"
+    path.write_text(yaml.safe_dump(tiny_recipe(data)))
+    output = tmp_path / "run"
+    command = [sys.executable, "-m", "pyannote_prune", "train", path, "--output", output]
+    for stage in STAGES:
+        process = start(command)
+        wait_for(output / stage / "checkpoints" / "last.ckpt", process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (output / "summary.json").exists()
+    process = start(command)
+    assert process.wait(timeout=300) == 0, process.stderr.read()
+
+    assert (output / "summary.json").read_text() == (finished / "summary.json").read_text()
+    for stage in STAGES:
+        found, expected = (
+            load_checkpoint(folder / stage / "model.ckpt").state_dict()
+            for folder in (output, finished)
+        )
+        assert all(torch.equal(found[key], value) for key, value in expected.items()), stage
+    assert [*(output / "1-fine-tune" / "logs").glob("*")] != []
+
+
+def start(command: list) -> subprocess.Popen:
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+    }
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen, timeout: float = 120):
+    end = time.monotonic() + timeout
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end, path
+        time.sleep(0.01)
+
+
+def test_folder_of_another_recipe_is_refused_and_left_alone(data, finished):
+    before = (finished / "recipe.yml").read_text()
+    recipe = Recipe.from_dict(tiny_recipe(data, target_sparsity=0.6))
+    with pytest.raises(ValueError, match=r"pruning.target_sparsity \(here 0.6, there 0.5\)"):
+        RecipeRun(recipe, finished)
+    assert (finished / "recipe.yml").read_text() == before
+
+
+def test_folder_of_anything_else_is_refused(data, tmp_path):
+    (tmp_path / "precious").write_text("do not touch")
+    with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
+        RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path)
+
+
+def test_target_beyond_reach_is_refused_before_pruning(data, finished, tmp_path):
+    recipe = tiny_recipe(data, target_sparsity=0.9, units=["head"])
+    output = tmp_path / "run"
+    run = RecipeRun(Recipe.from_dict(recipe), output)
+    run.folder("fine_tune").mkdir()
+    model = (finished / "1-fine-tune" / "model.ckpt").read_bytes()
+    (run.folder("fine_tune") / "model.ckpt").write_bytes(model)
+    with pytest.raises(ValueError, match="`target_sparsity` must be at most"):
+        run()
+
+
+def test_windows_longer_than_files_are_refused(data, tmp_path):
+    recipe = tiny_recipe(data) | {"duration": 40.0}
+    with pytest.raises(ValueError, match=r"`duration` must be at most .*40 s.*train0.wav"):
+        RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")()
+
+
+def test_loss_that_is_not_finite_names_step_and_files(data, tmp_path, monkeypatch):
+    from pyannote_prune.resume import SpeakerDiarization
+
+    def training_step(self, batch, batch_idx):
+        factor = float("nan") if self.model.trainer.global_step == 2 else 1.0
+        return {"loss": factor * self.model.classifier.weight.sum()}
+
+    monkeypatch.setattr(SpeakerDiarization, "training_step", training_step)
+    with pytest.raises(ValueError, match=r"found nan at step 2 .*train\d.wav.*last checkpoint"):
+        RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path / "run")()
+
+
+def test_rows_that_were_repeated_are_replaced(tmp_path):
+    for name, content in {
+        "0": "step,loss\n0,1.0\n5,0.9\n10,0.8\n",
+        "1": "step,loss,extra\n5,0.7,x\n15,0.6,y\n",
+        "2": "",
+    }.items():
+        (tmp_path / name).write_text(content)
+    merge_logs([tmp_path / name for name in ("0", "1", "missing", "2")], tmp_path / "merged")
+    rows = [line.split(",") for line in (tmp_path / "merged").read_text().split()]
+    assert rows == [
+        ["extra", "loss", "step"],
+        ["", "1.0", "0"],
+        ["x", "0.7", "5"],
+        ["y", "0.6", "15"],
+    ]
