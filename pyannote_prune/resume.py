@@ -15,7 +15,6 @@ from collections.abc import Iterator
 import lightning
 import torch
 from pyannote.audio import tasks
-from pyannote.audio.core.task import Subsets
 from torch.utils.data import get_worker_info
 
 
@@ -28,26 +27,36 @@ class ResumableSamples:
     Raises
     ------
     ValueError
-        Before training, if a training file, or all development files, are shorter than the window.
+        Before training, if all files of a subset are shorter than the window.
     """
 
-    def prepare_validation(self, prepared_data: dict):
-        """Check durations first: pyannote.audio would look for windows where there are none"""
-        subsets = prepared_data["audio-metadata"]["subset"]
-        regions = prepared_data["annotations-regions"]
-        short = regions["duration"] < self.duration
-        is_train = subsets[regions["file_id"]] == Subsets.index("train")
-        is_validation = subsets[regions["file_id"]] == Subsets.index("development")
-        if (short & is_train).any() or not (~short & is_validation).any():
-            region = regions[short & (is_train | is_validation)][0]
+    def prepare_data(self):
+        """Prepare data, or say why there is none
+
+        pyannote.audio ignores annotated regions that are shorter than the window, and stumbles
+        when nothing is left of the training or of the development set.
+        """
+        try:
+            super().prepare_data()
+        except ValueError as error:
+            for subset in ("train", "development"):
+                self._check_durations(subset)
+            raise error
+
+    def _check_durations(self, subset: str):
+        """Refuse a subset without any region of the length of the window"""
+        regions = [
+            (region.duration, file["uri"])
+            for file in getattr(self.protocol, subset)()
+            for region in file["annotated"]
+        ]
+        longest, uri = max(regions, default=(0.0, None))
+        if longest < self.duration:
             raise ValueError(
-                "`duration` must be at most that of annotated regions (all of the training set, "
-                f"one of the development set), found {self.duration:g} s: {short.sum()} of them "
-                f"are shorter, such as the {region['duration']:.2f} s at {region['start']:.2f} s "
-                f"of {str(prepared_data['audio-path'][region['file_id']])!r}. Use shorter windows, "
-                "or leave these regions out of the protocol."
+                f"`duration` must be at most that of annotated regions, found {self.duration:g} s: "
+                f"the longest one of the {subset} set has {longest:.2f} s (in {uri!r}). "
+                "Use shorter windows."
             )
-        super().prepare_validation(prepared_data)
 
     def train__iter__(self) -> Iterator[dict]:
         """Iterate over training samples, from where training was interrupted"""

@@ -46,6 +46,7 @@ def protocol(tmp_path_factory):
 
 def generate_conversations(folder: Path) -> Path:
     """Two voices (harmonic sounds of different pitch) that take turns, and sometimes overlap"""
+    folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     for subset, num_files in (("train", 4), ("development", 2)):
         names, turns = [f"{subset}{i}" for i in range(num_files)], []
