@@ -18,7 +18,7 @@ from .convert import is_diarizen, read_source
 from .diarizen import load_diarizen, load_settings
 from .export import COMMUNITY_1, export_pipeline
 from .quickstart import quickstart as run_quickstart
-from .recipe import RecipeRun
+from .recipe import MODEL, RecipeRun
 from .recipe_config import Recipe
 from .recipes import read_shipped_recipe, shipped_recipes
 from .report import quickstart_table, specifications_lines, stages_table, structure_table
@@ -99,7 +99,10 @@ def train(
     silence_dependencies()
     with readable_errors():
         folder = output or recipe.with_suffix("")
-        summary = RecipeRun(Recipe.load(recipe), folder)()
+        run = RecipeRun(Recipe.load(recipe), folder)
+        summary = run()
+        final = load_checkpoint(run.folder("train") / MODEL)
+    console.print(structure_table(final.wavlm.config, title="What was kept"))
     console.print(stages_table(summary))
     console.print(f"Pipeline: {folder / 'pipeline'}", highlight=False, soft_wrap=True)
 

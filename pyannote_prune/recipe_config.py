@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
-import operator
 import os
 import re
-from collections.abc import Collection, Mapping
-from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any
 
-import yaml
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from .export import COMMUNITY_1
-from .suggest import did_you_mean
+from .gates import DROP_RATES
+from .schema import read_yaml, refuse, rule, section
 from .wavlm.config import WavLMConfig
 from .wavlm.presets import PRESETS
 
-UNITS = ("channel", "head", "neuron", "attention", "feed_forward")
+UNITS = tuple(DROP_RATES)
 ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators()))
 # others split the model, which is averaged and pruned as a whole
 STRATEGIES = ("auto", *(s for s in StrategyRegistry.available_strategies() if s.startswith("ddp")))
-
-BOUNDS = {
-    "minimum": (operator.ge, "at least"),
-    "above": (operator.gt, "above"),
-    "maximum": (operator.le, "at most"),
-    "below": (operator.lt, "below"),
-}
-KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
-KINDS |= {tuple: "a list", dict: "a dictionary", NoneType: "null"}
-
-
-def rule(default: Any = MISSING, **rules: Any) -> Any:
-    """Field with bounds, `choices` or a `pattern`. In errors, `expected` says what it must be"""
-    return field(default=default, metadata=rules)
 
 
 @dataclass(frozen=True)
@@ -207,7 +189,7 @@ class Recipe:
         OSError
             If it cannot be opened.
         """
-        plain = _read_yaml(Path(path))
+        plain = read_yaml(Path(path))
         try:
             return cls.from_dict(plain, Path(path).parent, check_files)
         except ValueError as error:
@@ -233,7 +215,7 @@ class Recipe:
         ValueError
             If a key is missing or unknown, or if a value is impossible: the message names the key.
         """
-        recipe, folder = _section(cls, plain), Path(folder).resolve()
+        recipe, folder = section(cls, plain), Path(folder).resolve()
         wavlm, parts = recipe.wavlm, recipe.export.parts
         if isinstance(wavlm, str):
             wavlm = _folder_or_hub_id("wavlm", wavlm, folder, check_files)
@@ -250,7 +232,7 @@ class Recipe:
         )
         _check_relations(recipe)
         if check_files and not os.path.isfile(recipe.database):
-            _refuse("database", "an existing file", str(recipe.database))
+            refuse("database", "an existing file", str(recipe.database))
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
@@ -262,33 +244,33 @@ def _check_relations(recipe: Recipe):
     """Check what concerns several values"""
     most, found = recipe.max_speakers_per_chunk, recipe.max_speakers_per_frame
     if found > most:
-        _refuse("max_speakers_per_frame", f"at most `max_speakers_per_chunk` ({most})", found)
+        refuse("max_speakers_per_frame", f"at most `max_speakers_per_chunk` ({most})", found)
     prune = recipe.stages.prune
     if prune.warm_up_epochs >= prune.max_epochs:
         expected = f"below `stages.prune.max_epochs` ({prune.max_epochs})"
-        _refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
+        refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
     if isinstance(recipe.wavlm, dict) and recipe.pruning.layers:
         last, layers = len(recipe.wavlm["layers"]), recipe.pruning.layers
         if max(layers) > last:
-            _refuse("pruning.layers", f"at most {last} (last layer of `wavlm`)", max(layers))
+            refuse("pruning.layers", f"at most {last} (last layer of `wavlm`)", max(layers))
 
 
 def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments that are given, checked with the others"""
-    options = _section(ConformerOptions, given, "conformer")
+    options = section(ConformerOptions, given, "conformer")
     if options.input_dim % options.num_heads:
         expected = f"a multiple of `conformer.num_heads` ({options.num_heads})"
-        _refuse("conformer.input_dim", expected, options.input_dim)
+        refuse("conformer.input_dim", expected, options.input_dim)
     if options.depthwise_conv_kernel_size % 2 == 0:
         key = "conformer.depthwise_conv_kernel_size"
-        _refuse(key, "odd", options.depthwise_conv_kernel_size)
+        refuse(key, "odd", options.depthwise_conv_kernel_size)
     return {name: getattr(options, name) for name in given}
 
 
 def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:
     """Complete dictionary of a WavLMConfig"""
     if "preset" in wavlm:
-        return WavLMConfig.preset(_section(Preset, wavlm, "wavlm").preset).to_dict()
+        return WavLMConfig.preset(section(Preset, wavlm, "wavlm").preset).to_dict()
     try:
         return WavLMConfig.from_dict(wavlm).to_dict()
     except (TypeError, ValueError) as error:
@@ -305,113 +287,5 @@ def _folder_or_hub_id(key: str, name: str, folder: Path, check: bool) -> str:
         return str(local)
     if check and (os.path.exists(local) or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name)):
         preset = f" (as a preset, {{preset: {name}}})" if name in PRESETS else ""
-        _refuse(key, f"a local folder or a hub id (owner/name){preset}", name)
+        refuse(key, f"a local folder or a hub id (owner/name){preset}", name)
     return name
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe, and refuses a key that is given twice, of which PyYAML would keep the last value"""
-
-    def compose_mapping_node(self, anchor):
-        node, seen = super().compose_mapping_node(anchor), []
-        for key, _ in node.value:
-            if key.value in seen:
-                problem = f"found key {key.value!r} twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.append(key.value)
-        return node
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        with path.open("rb") as stream:
-            return yaml.load(stream, _Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{path}{line}: not the YAML of a recipe: {problem or error}.") from error
-
-
-def _section(cls: type, plain: Any, key: str = "") -> Any:
-    """Dataclass from a dictionary, with all keys known and all values checked"""
-    if not isinstance(plain, Mapping):
-        _refuse(key, "a dictionary", plain)
-    names, hints = [item.name for item in fields(cls)], get_type_hints(cls)
-    keys = {name: f"{key}.{name}" if key else str(name) for name in (*names, *plain)}
-    for name in plain:
-        if name not in names:
-            close = did_you_mean(name, names)
-            raise ValueError(f"Unknown key `{keys[name]}`{close}: expected {', '.join(names)}.")
-    for item in fields(cls):
-        if item.name not in plain and item.default is item.default_factory is MISSING:
-            expected = _expected(hints[item.name], item.metadata)
-            raise ValueError(f"Missing key `{keys[item.name]}`: it must be {expected}.")
-    rules = {item.name: item.metadata for item in fields(cls)}
-    return cls(
-        **{name: _value(plain[name], hints[name], rules[name], keys[name]) for name in plain}
-    )
-
-
-def _value(value: Any, hint: Any, rules: Mapping[str, Any], key: str) -> Any:
-    """Value of (one of) the annotated types, that obeys the rules"""
-    if is_dataclass(hint):
-        return _section(hint, value, key)
-    for option in _options(hint):
-        kind = get_origin(option) or option
-        if kind is tuple and isinstance(value, list | tuple):
-            return _items(value, get_args(option)[0], rules, key)
-        with suppress(TypeError, ValueError, OverflowError):
-            converted = _cast(value, kind)
-            if _obeys(converted, rules):
-                return converted
-    _refuse(key, _expected(hint, rules), value, rules.get("choices", ()))
-
-
-def _items(values: list | tuple, hint: Any, rules: Mapping[str, Any], key: str) -> tuple:
-    items = tuple(_value(item, hint, rules, f"{key}[{i}]") for i, item in enumerate(values))
-    if not items or len(set(items)) < len(items):
-        _refuse(key, "a list of different values, at least one", list(values))
-    return items
-
-
-def _options(hint: Any) -> tuple:
-    return get_args(hint) if get_origin(hint) is UnionType else (hint,)
-
-
-def _cast(value: Any, kind: type) -> Any:
-    if isinstance(value, bool) != (kind is bool) or (isinstance(value, str) and not value.strip()):
-        raise TypeError
-    if kind is float:
-        value = float(value)  # of a string, too: PyYAML does not see a number in 2e-4
-        if not math.isfinite(value):
-            raise ValueError
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    if not isinstance(value, kind):
-        raise TypeError
-    return value
-
-
-def _obeys(value: Any, rules: Mapping[str, Any]) -> bool:
-    if isinstance(value, str):
-        choices, pattern = rules.get("choices", (value,)), rules.get("pattern", "(?s).*")
-        return value in choices and re.fullmatch(pattern, value) is not None
-    if isinstance(value, int | float):
-        return all(obeys(value, rules[b]) for b, (obeys, _) in BOUNDS.items() if b in rules)
-    return True
-
-
-def _expected(hint: Any, rules: Mapping[str, Any]) -> str:
-    if "expected" in rules:
-        return rules["expected"]
-    if "choices" in rules and hint is str:
-        return f"one of {', '.join(map(repr, rules['choices']))}"
-    kinds = " or ".join(KINDS[get_origin(option) or option] for option in _options(hint))
-    bounds = " and ".join(f"{words} {rules[b]}" for b, (_, words) in BOUNDS.items() if b in rules)
-    return f"{kinds}, {bounds}" if bounds else kinds
-
-
-def _refuse(key: str, expected: str, found: Any, choices: Collection[str] = ()) -> NoReturn:
-    subject = f"`{key}`" if key else "The recipe"
-    found = "nothing" if found is None else f"{found!r}{did_you_mean(found, choices)}"
-    raise ValueError(f"{subject} must be {expected}, found {found}.")

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from pyannote_prune import WavLMSegmentation, cost, save_checkpoint
 from pyannote_prune.__main__ import app
 from pyannote_prune.pipeline import SpeakerDiarization
+from pyannote_prune.recipe_config import Recipe
 
 
 def run(*arguments) -> str:
@@ -94,6 +95,22 @@ def test_released_model_is_exported_with_its_settings(repository, parts, tmp_pat
 def test_checkpoint_is_exported(checkpoint, parts, tmp_path):
     run("export", checkpoint, tmp_path / "pipeline", "--parts", parts)
     assert Pipeline.from_pretrained(tmp_path / "pipeline")
+
+
+def test_shipped_recipes_are_printed_as_they_are(tmp_path):
+    for name in ("base-plus-s80", "large-s90"):
+        (tmp_path / "recipe.yml").write_text(run("recipe", name))
+        recipe = Recipe.load(tmp_path / "recipe.yml", check_files=False)
+        assert recipe.pruning.target_sparsity == int(name[-2:]) / 100
+    assert "did you mean 'base-plus-s80'" in fail("recipe", "base-s80")
+
+
+def test_recipe_errors_are_messages(tmp_path):
+    (tmp_path / "recipe.yml").write_text("protocl: X.SpeakerDiarization.Y")
+    output = fail("train", tmp_path / "recipe.yml")
+    assert "Unknown key `protocl` (did you mean 'protocol'?)" in output
+    assert "recipe.yml" in fail("train", tmp_path / "nowhere" / "recipe.yml")
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.yml"]
 
 
 def test_errors_are_messages(tmp_path, parts):
