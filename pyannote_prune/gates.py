@@ -55,7 +55,7 @@ class HardConcrete(nn.Module):
     --------
     >>> gates = HardConcrete(8, drop_rate=0.5).eval()
     >>> gates().shape, gates.kept().shape
-    (torch.Size([8]), torch.Size([5]))
+    (torch.Size([8]), torch.Size([7]))
 
     References
     ----------
