@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +17,14 @@ from rich.console import Console
 from .checkpoint import load_checkpoint, save_checkpoint
 from .convert import is_diarizen, read_source
 from .diarizen import load_diarizen, load_settings
+from .evidence.command import accuracy
 from .export import COMMUNITY_1, export_pipeline
 from .quickstart import quickstart as run_quickstart
-from .recipe import MODEL, RecipeRun
+from .recipe import RecipeRun
 from .recipe_config import Recipe
 from .recipes import read_shipped_recipe, shipped_recipes
 from .report import quickstart_table, specifications_lines, stages_table, structure_table
+from .simulation.command import simulate
 from .specifications import has_specifications, powerset_specifications
 from .wavlm import WavLMConfig
 from .wavlm.presets import PRESETS
@@ -101,7 +104,7 @@ def train(
         folder = output or recipe.with_suffix("")
         run = RecipeRun(Recipe.load(recipe), folder)
         summary = run()
-        final = load_checkpoint(run.folder("train") / MODEL)
+        final = load_checkpoint(run.final)
     console.print(structure_table(final.wavlm.config, title="What was kept"))
     console.print(stages_table(summary))
     console.print(f"Pipeline: {folder / 'pipeline'}", highlight=False, soft_wrap=True)
@@ -200,6 +203,24 @@ def export(
             model, settings = load_diarizen(source), load_settings(source)
         export_pipeline(model, folder, parts=parts, settings=settings)
     console.print(f"Wrote {folder}", highlight=False, soft_wrap=True)
+
+
+def register(command: Callable, group: typer.Typer = app):
+    """Add a command that is defined next to what it runs"""
+
+    @functools.wraps(command)
+    def run(*args, **kwargs):
+        silence_dependencies()
+        with readable_errors():
+            return command(*args, **kwargs)
+
+    group.command()(run)
+
+
+benchmark = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
+app.add_typer(benchmark, name="benchmark")
+register(simulate)
+register(accuracy, benchmark)
 
 
 if __name__ == "__main__":

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import lightning
-import yaml
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 from pyannote.database import FileFinder, registry
-from pyannote.database.protocol import SpeakerDiarizationProtocol
 
 from .callbacks import BestCheckpoints, PercentileGradientClipping, average_checkpoints
 from .checkpoint import load_checkpoint, save_checkpoint
 from .cost import cost
-from .export import check_new, export_pipeline
+from .export import export_pipeline
 from .figures import plot_structure, plot_training
+from .folders import claim, write_json
 from .logs import merge_logs
 from .progress import StepProgress
 from .prune import gate, prune, with_encoder
@@ -51,8 +51,6 @@ class RecipeRun:
     recipe : Recipe
     output : Path
         Folder of the stages. Must not exist, be empty, or come from the same recipe.
-    protocol : SpeakerDiarizationProtocol, optional
-        Defaults to the one that the recipe names.
 
     Raises
     ------
@@ -60,15 +58,13 @@ class RecipeRun:
         If `output` comes from another recipe.
     """
 
-    def __init__(
-        self, recipe: Recipe, output: Path, protocol: SpeakerDiarizationProtocol | None = None
-    ):
+    def __init__(self, recipe: Recipe, output: Path):
         self.recipe, self.output = recipe, Path(output)
-        claim(recipe, self.output)
-        if protocol is None:
-            registry.load_database(recipe.database)
-            protocol = registry.get_protocol(recipe.protocol, preprocessors={"audio": FileFinder()})
-        self.protocol = protocol
+        claim(self.output, "recipe.yml", recipe.to_dict())
+        registry.load_database(recipe.database)
+        self.protocol = registry.get_protocol(
+            recipe.protocol, preprocessors={"audio": FileFinder()}
+        )
 
     def __call__(self) -> dict[str, Any]:
         """Run what remains to be done
@@ -78,20 +74,27 @@ class RecipeRun:
         summary : dict
             Content of `summary.json`: cost, sparsity and development scores of each stage.
         """
-        teacher = self._run("fine_tune", self._new_model, self._diarization)
-        pruned = self._run(
-            "prune",
-            lambda: gate(teacher, self.recipe.pruning.units),
-            lambda name: self._distillation(name, teacher),
-            finish=lambda model: self._prune(model, teacher),
-        )
-        if self.recipe.stages.distil.max_epochs:
-            pruned = self._run(
-                "distil", lambda: twin(pruned), lambda name: self._distillation(name, teacher)
+        stages = self.stages()
+        if "fine_tune" in stages:
+            teacher = self._run("fine_tune", self._start, self._diarization)
+        else:
+            teacher = self._start()
+        model = teacher
+        if "prune" in stages:
+            model = self._run(
+                "prune",
+                lambda: gate(teacher, self.recipe.pruning.units),
+                lambda name: self._distillation(name, teacher),
+                finish=lambda model: self._prune(model, teacher),
             )
-        final = self._run("train", lambda: twin(pruned), self._diarization)
+        for name, task in (
+            ("distil", lambda name: self._distillation(name, teacher)),
+            ("train", self._diarization),
+        ):
+            if name in stages:
+                model = self._run(name, partial(twin, model), task)
         if rank_zero_only.rank == 0:
-            self._conclude(teacher, final)
+            self._conclude(teacher, model)
         return json.loads((self.output / "summary.json").read_text())
 
     def folder(self, name: str) -> Path:
@@ -101,6 +104,11 @@ class RecipeRun:
     def stages(self) -> list[str]:
         """Names of the stages that this recipe has"""
         return [name for name in TITLES if getattr(self.recipe.stages, name).max_epochs]
+
+    @property
+    def final(self) -> Path:
+        """Checkpoint of the last stage"""
+        return self.folder(self.stages()[-1]) / MODEL
 
     def _run(
         self,
@@ -128,7 +136,7 @@ class RecipeRun:
             paths = checkpoints.best_paths or [last]
             model.load_state_dict(average_checkpoints(paths))
             model = finish(model)
-            scores = self._score(trainer, model)
+            scores = self._score(name, trainer, model)
             if trainer.is_global_zero:
                 logs = sorted((folder / "logs").glob(f"*/{LOG}"), key=lambda p: int(p.parent.name))
                 merge_logs(logs, folder / LOG)
@@ -137,12 +145,14 @@ class RecipeRun:
             trainer.strategy.barrier()
         return load_checkpoint(folder / MODEL)
 
-    def _new_model(self) -> WavLMSegmentation:
+    def _start(self) -> WavLMSegmentation:
+        if self.recipe.checkpoint is not None:
+            return load_checkpoint(self.recipe.checkpoint)
         return WavLMSegmentation(wavlm=self.recipe.wavlm, conformer=self.recipe.conformer)
 
     def _data(self, name: str) -> dict[str, Any]:
         """Arguments that tasks share"""
-        world_size = self._world_size()
+        world_size = self._world_size
         batch_size = getattr(self.recipe.stages, name).batch_size
         if batch_size % world_size:
             raise ValueError(
@@ -157,12 +167,14 @@ class RecipeRun:
             "num_workers": self.recipe.num_workers,
         }
 
+    @cached_property
     def _world_size(self) -> int:
         options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         return lightning.Trainer(**vars(self.recipe.trainer), **options).world_size
 
     def _diarization(self, name: str) -> SpeakerDiarization:
         task = SpeakerDiarization(self.protocol, **self._data(name))
+        task.in_memory = self.recipe.in_memory
         if not task.has_validation:
             raise ValueError(
                 f"`protocol` must have a development set, found none in {self.recipe.protocol}: "
@@ -180,7 +192,7 @@ class RecipeRun:
             }
         else:
             options = {"target_sparsity": None}
-        return DistillationPruning(
+        task = DistillationPruning(
             self.protocol,
             **self._data(name),
             teacher=teacher,
@@ -191,6 +203,8 @@ class RecipeRun:
             learning_rate=stage.learning_rate,
             **options,
         )
+        task.in_memory = self.recipe.in_memory
+        return task
 
     def _trainer(self, name: str) -> tuple[lightning.Trainer, BestCheckpoints]:
         folder, stage = self.folder(name), getattr(self.recipe.stages, name)
@@ -230,9 +244,10 @@ class RecipeRun:
         met = meet_target(model.wavlm, pruning.target_sparsity, dense, pruning.objective)
         return prune(with_encoder(model, met))
 
-    def _score(self, trainer: lightning.Trainer, model: WavLMSegmentation) -> dict[str, float]:
+    def _score(
+        self, name: str, trainer: lightning.Trainer, model: WavLMSegmentation
+    ) -> dict[str, float]:
         """Development scores of a model, with the stock task"""
-        name = self.stages()[0]
         scorer = twin(model)
         scorer.task = self._diarization(name)
         (scores,) = trainer.validate(scorer, verbose=False)
@@ -263,48 +278,6 @@ class RecipeRun:
         write_json(summary, self.output / "summary.json")
 
 
-def claim(recipe: Recipe, output: Path):
-    """Make `output` the folder of `recipe`, or check that it is
-
-    Raises
-    ------
-    ValueError
-        If it is in use, by another recipe or by anything else.
-    """
-    path = output / "recipe.yml"
-    if not path.is_file():
-        check_new(output)
-        output.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(recipe.to_dict(), sort_keys=False))
-        return
-    found, expected = flatten(yaml.safe_load(path.read_text())), flatten(recipe.to_dict())
-    differences = [
-        f"{key} (here {expected.get(key)!r}, there {found.get(key)!r})"
-        for key in sorted(found.keys() | expected.keys())
-        if found.get(key) != expected.get(key)
-    ]
-    if differences:
-        raise ValueError(
-            f"`output` must be new, or the folder of the same recipe, found {str(output)!r}, whose "
-            f"recipe has other values of {', '.join(differences)}: choose another folder."
-        )
-
-
-def flatten(plain: Any, key: str = "") -> dict[str, Any]:
-    """Values of nested dictionaries, by their full key"""
-    if not isinstance(plain, dict):
-        return {key: plain}
-    items = ((f"{key}.{name}" if key else str(name), value) for name, value in plain.items())
-    return {k: v for name, value in items for k, v in flatten(value, name).items()}
-
-
 def twin(model: WavLMSegmentation) -> WavLMSegmentation:
     """Copy that can be trained while the original stays as it is"""
     return with_encoder(model, model.wavlm)
-
-
-def write_json(content: dict[str, Any], path: Path):
-    """Write to a neighbour, then rename"""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(content, indent=2) + "\n")
-    draft.replace(path)

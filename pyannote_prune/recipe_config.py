@@ -80,9 +80,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class FineTune(Stage):
-    """Everything learns diarization: WavLM has its own learning rate"""
+    """Everything learns diarization, unless `max_epochs` is 0: WavLM has its own learning rate"""
 
-    max_epochs: int = rule(100, minimum=1)
+    max_epochs: int = rule(100, minimum=0)
     patience: int | None = rule(10, minimum=1)
     learning_rate: float = rule(1e-3, above=0)
     wavlm_learning_rate: float = rule(2e-5, above=0)
@@ -90,9 +90,12 @@ class FineTune(Stage):
 
 @dataclass(frozen=True)
 class Prune(Stage):
-    """WavLM imitates its fine-tuned self while gates close: epochs count after the warm-up"""
+    """WavLM imitates its fine-tuned self while gates close: epochs count after the warm-up
 
-    max_epochs: int = rule(30, minimum=1)
+    Unless `max_epochs` is 0: nothing is pruned then.
+    """
+
+    max_epochs: int = rule(30, minimum=0)
     patience: int | None = rule(5, minimum=1)
     learning_rate: float = rule(2e-4, above=0)
     warm_up_epochs: int = rule(5, minimum=0)
@@ -110,9 +113,9 @@ class Distil(Stage):
 
 @dataclass(frozen=True)
 class Train(FineTune):
-    """Everything learns diarization again"""
+    """Everything learns diarization again, unless `max_epochs` is 0"""
 
-    max_epochs: int = rule(20, minimum=1)
+    max_epochs: int = rule(20, minimum=0)
     patience: int | None = rule(5, minimum=1)
 
 
@@ -157,8 +160,12 @@ class Recipe:
     Default values are those of Han et al., "Fine-tune Before Structured Pruning: Towards Compact
     and Accurate Self-Supervised Models for Speaker Diarization", Interspeech 2025.
 
+    The first stage starts from `wavlm`, pretrained or not, under a new head, or else from
+    `checkpoint`, a whole model that was trained before.
+
     `load` and `from_dict` check every value. Paths are then absolute, and `wavlm` and `conformer`
-    are what `WavLMSegmentation` takes. `duration` is that of windows, in seconds.
+    are what `WavLMSegmentation` takes. `duration` is that of windows, in seconds. `in_memory` keeps
+    decoded audio: 230 MB an hour, in each worker.
     """
 
     protocol: str = rule(
@@ -166,14 +173,19 @@ class Recipe:
         expected="a protocol, such as 'X.SpeakerDiarization.Compound'",
     )
     database: Path = field(metadata={"expected": "the path of a `database.yml`"})
-    wavlm: str | dict[str, Any] = field(
-        metadata={"expected": "a hub id, a local folder, or a structure such as {preset: base}"}
+    wavlm: str | dict[str, Any] | None = field(
+        default=None,
+        metadata={"expected": "a hub id, a local folder, or a structure such as {preset: base}"},
+    )
+    checkpoint: Path | None = field(
+        default=None, metadata={"expected": "the path of a checkpoint to start from"}
     )
     seed: int = rule(3407, minimum=0, maximum=2**32 - 1)
     duration: float = rule(8.0, above=0)
     max_speakers_per_chunk: int = rule(4, minimum=1)
     max_speakers_per_frame: int = rule(2, minimum=1)
     num_workers: int = rule(2, minimum=0)
+    in_memory: bool = False
     conformer: dict[str, Any] = field(default_factory=dict)
     pruning: Pruning = Pruning()
     stages: Stages = Stages()
@@ -219,20 +231,24 @@ class Recipe:
         wavlm, parts = recipe.wavlm, recipe.export.parts
         if isinstance(wavlm, str):
             wavlm = _folder_or_hub_id("wavlm", wavlm, folder, check_files)
-        else:
+        elif wavlm is not None:
             wavlm = _structure(wavlm)
+        checkpoint = recipe.checkpoint and folder / os.path.expanduser(recipe.checkpoint)
         recipe = replace(
             recipe,
             database=folder / os.path.expanduser(recipe.database),
             wavlm=wavlm,
+            checkpoint=checkpoint,
             conformer=_conformer(recipe.conformer),
             export=replace(
                 recipe.export, parts=_folder_or_hub_id("export.parts", parts, folder, check_files)
             ),
         )
         _check_relations(recipe)
-        if check_files and not os.path.isfile(recipe.database):
-            refuse("database", "an existing file", str(recipe.database))
+        for key in ("database", "checkpoint"):
+            path = getattr(recipe, key)
+            if check_files and path is not None and not os.path.isfile(path):
+                refuse(key, "an existing file", str(path))
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
@@ -245,8 +261,24 @@ def _check_relations(recipe: Recipe):
     most, found = recipe.max_speakers_per_chunk, recipe.max_speakers_per_frame
     if found > most:
         refuse("max_speakers_per_frame", f"at most `max_speakers_per_chunk` ({most})", found)
+    if (recipe.wavlm is None) == (recipe.checkpoint is None):
+        both = "both" if recipe.wavlm else "none"
+        raise ValueError(
+            f"`wavlm` or `checkpoint` must be given, and only one of them, found {both}: the first "
+            "one is an encoder to put under a new head, the other one a model to start from."
+        )
+    if recipe.checkpoint is not None and recipe.conformer:
+        refuse("conformer", "absent when `checkpoint` is given, which has one", recipe.conformer)
+    if not any(stage.max_epochs for stage in vars(recipe.stages).values()):
+        raise ValueError("One stage at least must have `max_epochs` above 0, found none.")
+    if recipe.checkpoint is None and not recipe.stages.fine_tune.max_epochs:
+        refuse(
+            "stages.fine_tune.max_epochs",
+            "above 0 without `checkpoint`: the other stages start from a model that was trained",
+            0,
+        )
     prune = recipe.stages.prune
-    if prune.warm_up_epochs >= prune.max_epochs:
+    if prune.max_epochs and prune.warm_up_epochs >= prune.max_epochs:
         expected = f"below `stages.prune.max_epochs` ({prune.max_epochs})"
         refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
     if isinstance(recipe.wavlm, dict) and recipe.pruning.layers:

@@ -17,6 +17,8 @@ import torch
 from pyannote.audio import tasks
 from torch.utils.data import get_worker_info
 
+from .memory import AudioInMemory
+
 
 class ResumableSamples:
     """Mixin for pyannote.audio's tasks: skip training samples that were seen before interruption
@@ -74,7 +76,7 @@ class ResumableSamples:
         yield from samples
 
 
-class SpeakerDiarization(ResumableSamples, tasks.SpeakerDiarization):
+class SpeakerDiarization(AudioInMemory, ResumableSamples, tasks.SpeakerDiarization):
     """pyannote.audio's task, which can be resumed in the middle of an epoch"""
 
 

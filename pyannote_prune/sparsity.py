@@ -81,6 +81,17 @@ def maximum_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -
     return reached_sparsity(closed, dense, objective)
 
 
+def check_reachable(wavlm: WavLM, target_sparsity: float, dense: Cost, objective: str):
+    """Refuse a target that is beyond what the gates of an encoder can remove"""
+    maximum = maximum_sparsity(wavlm, dense, objective)
+    if target_sparsity > maximum:
+        raise ValueError(
+            f"`target_sparsity` must be at most {maximum:.4f} ({objective}) with gates on "
+            f"{', '.join(wavlm.units)}, found {target_sparsity}: choose more units, or a lower "
+            "target."
+        )
+
+
 def gates_of(module: nn.Module) -> list[HardConcrete]:
     """All gates of a module"""
     return [gates for gates in module.modules() if isinstance(gates, HardConcrete)]
@@ -161,13 +172,7 @@ def meet_target(
         If the target is beyond what these gates can remove: the message gives the maximum.
     """
     check_target(target_sparsity)
-    maximum = maximum_sparsity(wavlm, dense, objective)
-    if target_sparsity > maximum:
-        raise ValueError(
-            f"`target_sparsity` must be at most {maximum:.4f} with gates on "
-            f"{', '.join(wavlm.units)}, found {target_sparsity}: choose more units, or a lower "
-            "target."
-        )
+    check_reachable(wavlm, target_sparsity, dense, objective)
     shifted = copy.deepcopy(wavlm)
 
     def reached() -> float:

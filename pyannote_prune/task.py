@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from pyannote.audio import tasks
 from pyannote.database.protocol import SpeakerDiarizationProtocol
 from torch import Tensor
 from torch_audiomentations.core.transforms_interface import BaseWaveformTransform
@@ -17,20 +16,20 @@ from torchmetrics import Metric
 from .checkpoint import load_checkpoint
 from .cost import cost
 from .distillation import layer_distance, matched_layers
-from .resume import ResumableSamples, seed_step
+from .resume import SpeakerDiarization, seed_step
 from .segmentation import WavLMSegmentation
 from .sparsity import (
     SparsityPenalty,
     check_objective,
+    check_reachable,
     check_target,
     expected_sparsity,
     gates_of,
-    maximum_sparsity,
     target_at,
 )
 
 
-class DistillationPruning(ResumableSamples, tasks.SpeakerDiarization):
+class DistillationPruning(SpeakerDiarization):
     """Prune WavLM while it stays close to its teacher
 
     The student, a `WavLMSegmentation` model with gates (see `gate`), learns to have the hidden
@@ -139,6 +138,7 @@ class DistillationPruning(ResumableSamples, tasks.SpeakerDiarization):
             teacher = load_checkpoint(teacher)
         # not a module of the student, so that checkpoints hold the student alone
         self.teacher = teacher.eval()
+        self.dense = cost(teacher.wavlm)
         self.layers = matched_layers(teacher.wavlm.config.num_layers, layers)
         self.target_sparsity = target_sparsity
         self.objective = objective
@@ -208,7 +208,7 @@ class DistillationPruning(ResumableSamples, tasks.SpeakerDiarization):
         if self.target_sparsity is None:
             return {"loss": distance}
 
-        expected = expected_sparsity(self.student.wavlm, cost(self.teacher.wavlm), self.objective)
+        expected = expected_sparsity(self.student.wavlm, self.dense, self.objective)
         target = target_at(self._warm_up_progress(), self.target_sparsity)
         penalty = self.student.loss_func(expected, target)
         self._log("loss/sparsity", penalty)
@@ -282,13 +282,7 @@ class DistillationPruning(ResumableSamples, tasks.SpeakerDiarization):
                 "The student must have gates, found none: attach them with `gate(model)`, or give "
                 "`target_sparsity=None` to distil without pruning."
             )
-        maximum = maximum_sparsity(student, cost(teacher), self.objective)
-        if self.target_sparsity > maximum:
-            raise ValueError(
-                f"`target_sparsity` must be at most {maximum:.4f} ({self.objective}) with gates on "
-                f"{', '.join(student.units)}, found {self.target_sparsity}: choose more units, or "
-                "a lower target."
-            )
+        check_reachable(student, self.target_sparsity, self.dense, self.objective)
 
 
 def _scale_gradient(scale: float, module, inputs, outputs):

@@ -107,6 +107,33 @@ def test_finished_stages_are_not_run_again(data, finished):
     assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("model.ckpt")}
 
 
+def test_recipe_starts_from_a_checkpoint(data, finished, tmp_path):
+    teacher = finished / "1-fine-tune" / "model.ckpt"
+    recipe = tiny_recipe(data) | {"wavlm": None, "conformer": {}, "checkpoint": str(teacher)}
+    recipe["stages"]["fine_tune"]["max_epochs"] = 0
+    run = RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")
+    summary = run()
+    # same seed, same teacher: same models as when the teacher was the first stage
+    assert list(summary) == ["prune", "distil", "train"]
+    assert run.final == tmp_path / "run" / "4-train" / "model.ckpt"
+    found, expected = (
+        load_checkpoint(path).state_dict()
+        for path in (run.final, finished / "4-train" / "model.ckpt")
+    )
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
+
+
+def test_stages_without_epochs_are_left_out(data, tmp_path):
+    recipe = tiny_recipe(data)
+    for name in ("prune", "distil", "train"):
+        recipe["stages"][name]["max_epochs"] = 0
+    recipe["stages"]["prune"]["warm_up_epochs"] = 1
+    run = RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")
+    assert list(run()) == ["fine_tune"]
+    assert [path.name for path in sorted((tmp_path / "run").glob("?-*"))] == ["1-fine-tune"]
+    assert run.final.is_file()
+
+
 @pytest.mark.slow
 def test_killed_in_each_stage_it_ends_as_if_undisturbed(data, finished, tmp_path):
     path = tmp_path / "recipe.yml"

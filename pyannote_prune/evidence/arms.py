@@ -1,0 +1,179 @@
+"""What is compared, and how much of it"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+# method: what it is, for tables
+METHODS = {
+    "dense": "fine-tuned, dense",
+    "longer": "dense, trained again",
+    "gates": "fine-tuned, then pruned",
+    "scratch": "same structure, from scratch",
+    "magnitude": "one-shot magnitude",
+    "early": "pruned, then fine-tuned",
+    "pretrained": "other domain, dense",
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training of the experiment, or a chain of them
+
+    Parameters
+    ----------
+    method : str
+        One of METHODS.
+    seed : int
+    sparsity : float, optional
+        Fraction of the dense WavLM that is removed.
+    objective : {"parameters", "macs"}, optional
+        What sparsity counts.
+    """
+
+    method: str
+    seed: int
+    sparsity: float = 0.0
+    objective: str = "parameters"
+
+    @property
+    def group(self) -> str:
+        """Name that arms share when seeds alone differ"""
+        parts = [self.method]
+        if self.sparsity:
+            parts.append(f"{100 * self.sparsity:g}")
+        if self.objective != "parameters":
+            parts.append(self.objective)
+        return "-".join(parts)
+
+    @property
+    def name(self) -> str:
+        return f"{self.group}-seed{self.seed}"
+
+    @property
+    def needs(self) -> Arm | None:
+        """Arm whose model this one starts from, or takes the structure of"""
+        if self.method in ("dense", "pretrained"):
+            return None
+        if self.method == "scratch":
+            return replace(self, method="gates")
+        return Arm("pretrained" if self.method == "early" else "dense", self.seed)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Amount of data, size of models, number of steps
+
+    Parameters
+    ----------
+    name : str
+    num_seeds : int
+        Number of seeds of arms that do not prune.
+    sparsities : dict
+        Number of seeds of each sparsity of each method, "macs" being "gates" with that objective.
+    num_train, num_development, num_test : int
+        Number of conversations of 30 s.
+    wavlm : dict
+        Arguments of `pyannote_prune.wavlm.presets.dense`.
+    conformer : dict
+        Arguments of the head.
+    speeds : tuple of float
+        Speeds of voices of conversations.
+    snr : (float, float)
+        Range of their signal-to-noise ratios, in dB.
+    duration : float
+        Length of windows, in seconds.
+    batch_size : int
+        Number of windows of a step.
+    epoch : int
+        Number of steps between two validations.
+    fine_tune, prune, warm_up, distil, train : int
+        Number of such epochs of each stage. The warm-up is part of `prune`.
+    learning_rate, gate_learning_rate : float
+        Learning rates of all weights, and of gates. Models are not pretrained: learning rates are
+        larger than those of the paper.
+    """
+
+    name: str
+    num_seeds: int
+    sparsities: dict[str, dict[float, int]]
+    num_train: int
+    num_development: int
+    num_test: int
+    epoch: int
+    fine_tune: int
+    prune: int
+    warm_up: int
+    distil: int
+    train: int
+    wavlm: dict[str, Any]
+    conformer: dict[str, Any]
+    speeds: tuple[float, ...] = (0.8, 1.0, 1.25)
+    snr: tuple[float, float] = (20.0, 40.0)
+    duration: float = 4.0
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    gate_learning_rate: float = 5e-2
+
+    def arms(self) -> list[Arm]:
+        """Arms in order: each of them comes after those that it needs"""
+        seeds = range(1, self.num_seeds + 1)
+        found = [Arm("dense", seed) for seed in seeds]
+        for sparsity in dict.fromkeys(s for row in self.sparsities.values() for s in row):
+            for method, row in self.sparsities.items():
+                objective = "macs" if method == "macs" else "parameters"
+                for seed in seeds[: row.get(sparsity, 0)]:
+                    arm = Arm(method.replace("macs", "gates"), seed, sparsity, objective)
+                    found += [other for other in (arm.needs, arm) if other not in found]
+        return found + [Arm("longer", seed) for seed in seeds]
+
+
+WAVLM = {
+    "num_layers": 4,
+    "neurons": 384,
+    "channels": 32,
+    "embed_dim": 96,
+    "num_heads": 4,
+    "position_kernel": 32,
+    "layer_drop": 0.0,
+    # conversations are generated: there are enough of them
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+    "projection_dropout": 0.0,
+}
+CONFORMER = {"input_dim": 64, "ffn_dim": 128, "num_layers": 1, "dropout": 0.0}
+
+FULL = Scale(
+    name="full",
+    num_seeds=3,
+    sparsities={
+        "gates": {0.8: 3, 0.9: 3, 0.5: 3, 0.7: 1, 0.95: 1},
+        "scratch": {0.8: 3, 0.9: 3},
+        "magnitude": {0.8: 3, 0.9: 3},
+        "early": {0.8: 3},
+        "macs": {0.8: 3},
+    },
+    num_train=400,
+    num_development=12,
+    num_test=40,
+    epoch=50,
+    fine_tune=24,
+    prune=12,
+    warm_up=5,
+    distil=3,
+    train=10,
+    wavlm=WAVLM,
+    conformer=CONFORMER,
+)
+
+SMALL = replace(
+    FULL,
+    name="small",
+    num_seeds=1,
+    sparsities={method: {0.8: 1} for method in ("gates", "scratch", "magnitude", "early", "macs")},
+    num_train=60,
+    num_development=4,
+    num_test=8,
+    epoch=15,
+)

@@ -1,0 +1,202 @@
+"""All arms, their data and their results, in one folder that can be interrupted at any time"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pyannote.database import FileFinder, registry
+
+from ..checkpoint import load_checkpoint, save_checkpoint
+from ..cost import cost
+from ..folders import claim, write_json
+from ..magnitude import prune_by_magnitude
+from ..recipe import RecipeRun
+from ..recipe_config import Recipe
+from ..simulation import Simulation, TurnStatistics, simulate
+from .arms import FULL, Arm, Scale
+from .parallel import run_in_parallel
+from .recipes import OTHER, TARGET, recipe
+from .score import error_rates, real_time_factors
+
+RESULT, RESULTS = "result.json", "results.json"
+
+
+class Experiment:
+    """Comparison of pruned models with what they must be better than
+
+    Parameters
+    ----------
+    voices : Path
+        Recordings of single speakers (see `pyannote_prune.simulation`).
+    output : Path
+        Folder to write, or to go on with.
+    scale : Scale, optional
+        Defaults to FULL.
+    out_of_domain : tuple of (Path, str), optional
+        `database.yml`, and name of a protocol whose development set is scored as well.
+    """
+
+    def __init__(
+        self,
+        voices: Path,
+        output: Path,
+        scale: Scale = FULL,
+        out_of_domain: tuple[Path, str] | None = None,
+    ):
+        self.voices, self.output, self.scale = Path(voices), Path(output), scale
+        self.out_of_domain = out_of_domain
+
+    def __call__(
+        self, num_jobs: int = 1, report: Callable[[Arm, dict[str, Any]], None] = lambda *_: None
+    ) -> dict[str, Any]:
+        """Run what remains to be done
+
+        Parameters
+        ----------
+        num_jobs : int, optional
+            Number of arms that are trained at the same time. They share the cores.
+        report : callable, optional
+            Called with each arm, and its result, as soon as it is there.
+
+        Returns
+        -------
+        results : dict
+            Content of `results.json`.
+
+        Raises
+        ------
+        RuntimeError
+            If an arm fails: others that do not need it are run first.
+        ValueError
+            If `output` belongs to another experiment.
+        """
+        claim(self.output, "experiment.yml", self.to_dict())
+        self.write_data()
+        arms = self.scale.arms()
+        results = run_in_parallel(self, arms, num_jobs, report)
+        dense = results[arms[0].name]
+        content = {
+            "scale": self.scale.name,
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
+            "num_jobs": num_jobs,
+            "seconds": sum(result["seconds"] for result in results.values()),
+            "arms": [
+                {
+                    **asdict(arm),
+                    "group": arm.group,
+                    "removed": 1 - results[arm.name]["parameters"] / dense["parameters"],
+                    **results[arm.name],
+                }
+                for arm in arms
+            ],
+            "real_time_factors": self._real_time_factors(),
+        }
+        write_json(content, self.output / RESULTS)
+        return content
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that results depend on"""
+        content = {
+            "voices": str(self.voices.resolve()),
+            "scale": asdict(self.scale),
+            "out_of_domain": self.out_of_domain and [str(item) for item in self.out_of_domain],
+        }
+        return json.loads(json.dumps(content))
+
+    def folder(self, arm: Arm) -> Path:
+        return self.output / "arms" / arm.name
+
+    def write_data(self) -> dict[str, Path]:
+        """Simulate conversations, unless that was done
+
+        Returns
+        -------
+        databases : dict of Path
+            `database.yml` of each protocol.
+        """
+        scale = self.scale
+        target = Simulation(
+            name=TARGET,
+            num_train=scale.num_train,
+            num_development=scale.num_development,
+            num_test=scale.num_test,
+            min_speakers=2,
+            speeds=scale.speeds,
+            snr=scale.snr,
+        )
+        # windows of a few seconds see several turns
+        statistics = TurnStatistics.default().limited(scale.duration)
+        # voices of other speeds, one at a time, in silence
+        other = replace(target, name=OTHER, speeds=(0.9, 1.1), overlap=0.0, snr=None, num_test=0)
+        return {
+            s.name: simulate(self.voices, self.output / "data" / s.name.lower(), s, statistics)
+            for s in (target, other)
+        }
+
+    def run_arm(self, arm: Arm) -> dict[str, Any]:
+        """Train an arm, or what remains of it, and score it
+
+        Returns
+        -------
+        result : dict
+            Content of its `result.json`.
+        """
+        folder = self.folder(arm)
+        if (folder / RESULT).is_file():
+            return json.loads((folder / RESULT).read_text())
+        start = time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+        content = recipe(arm, self.scale, self.write_data(), **self._start(arm))
+        path = folder.with_suffix(".yml")
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        run = RecipeRun(Recipe.load(path), folder / "run")
+        run()
+        model, pipeline = load_checkpoint(run.final), run.output / "pipeline"
+        size = cost(model.wavlm)
+        result: dict[str, Any] = {
+            "model": str(run.final.relative_to(self.output)),
+            "parameters": size.parameters,
+            "macs_per_second": size.macs_per_second,
+            "seconds": time.monotonic() - start,
+        }
+        if arm.method != "pretrained":
+            result["test"] = error_rates(pipeline, run.protocol.test())
+        if self.out_of_domain and arm.method in ("dense", "gates"):
+            database, name = self.out_of_domain
+            registry.load_database(database)
+            protocol = registry.get_protocol(name, preprocessors={"audio": FileFinder()})
+            result["out_of_domain"] = error_rates(pipeline, protocol.development())
+        write_json(result, folder / RESULT)
+        return result
+
+    def _model(self, arm: Arm) -> Path:
+        """Checkpoint of an arm that was run"""
+        return self.output / json.loads((self.folder(arm) / RESULT).read_text())["model"]
+
+    def _start(self, arm: Arm) -> dict[str, Any]:
+        """Model that an arm starts from, or structure that it has"""
+        if arm.needs is None:
+            return {}
+        source = self._model(arm.needs)
+        if arm.method == "scratch":
+            return {"wavlm": load_checkpoint(source).wavlm.config}
+        if arm.method != "magnitude":
+            return {"checkpoint": source}
+        path = self.folder(arm).with_suffix(".ckpt")
+        save_checkpoint(prune_by_magnitude(load_checkpoint(source), arm.sparsity), path)
+        return {"checkpoint": path}
+
+    def _real_time_factors(self) -> dict[str, float]:
+        """Of the first arm of each group"""
+        first = {arm.group: arm for arm in reversed(self.scale.arms())}
+        models = {group: load_checkpoint(self._model(arm)) for group, arm in first.items()}
+        return real_time_factors(models, self.scale.duration)

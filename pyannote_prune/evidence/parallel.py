@@ -1,0 +1,99 @@
+"""Arms at the same time, each in its process"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pyannote.audio.telemetry import set_telemetry_metrics
+
+from .arms import Arm
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
+
+
+def run_in_parallel(
+    experiment: Experiment,
+    arms: Sequence[Arm],
+    num_jobs: int,
+    report: Callable[[Arm, dict[str, Any]], None],
+) -> dict[str, dict[str, Any]]:
+    """Run arms, each one as soon as the one that it needs is done
+
+    Parameters
+    ----------
+    experiment : Experiment
+    arms : sequence of Arm
+    num_jobs : int
+        Number of processes, which share the cores: networks are small, and two of them with one
+        core each go faster than one after the other with two.
+    report : callable
+        Called with each arm and its result.
+
+    Returns
+    -------
+    results : dict
+        Result of each arm, by name.
+
+    Raises
+    ------
+    RuntimeError
+        If an arm fails, once those that do not need it are done.
+    """
+    waiting, results, failures = list(arms), {}, {}
+    running: dict[Future, Arm] = {}
+    num_threads = max(1, (os.cpu_count() or 1) // num_jobs)
+    # nothing of torch survives a fork
+    with ProcessPoolExecutor(num_jobs, get_context("spawn"), _prepare, (num_threads,)) as pool:
+        while True:
+            ready = (arm for arm in waiting if arm.needs is None or arm.needs.name in results)
+            while len(running) < num_jobs and (arm := next(ready, None)):
+                running[pool.submit(_run_arm, experiment, arm)] = arm
+                waiting.remove(arm)
+                ready = (a for a in waiting if a.needs is None or a.needs.name in results)
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                arm = running.pop(future)
+                if error := future.exception():
+                    failures[arm.name] = error
+                else:
+                    results[arm.name] = future.result()
+                    report(arm, results[arm.name])
+    if failures:
+        name, error = next(iter(failures.items()))
+        log = experiment.output / "arms" / f"{name}.log"
+        raise RuntimeError(
+            f"{len(failures)} of {len(arms)} arms failed: {', '.join(failures)}. The first one "
+            f"says {error!r} (see {log}): the same command goes on from there once it is mended."
+        ) from error
+    return results
+
+
+def _prepare(num_threads: int):
+    torch.set_num_threads(num_threads)
+    set_telemetry_metrics(False)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+
+
+def _run_arm(experiment: Experiment, arm: Arm) -> dict[str, Any]:
+    """Run an arm, with a log of what it prints"""
+    log = experiment.folder(arm).with_name(f"{arm.name}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file, redirect_stdout(file), redirect_stderr(file):
+        try:
+            return experiment.run_arm(arm)
+        except Exception:
+            traceback.print_exc(file=file)
+            raise

@@ -1,0 +1,59 @@
+"""Every arm has what it needs, and as many steps as those it is compared with"""
+
+from pathlib import Path
+
+import pytest
+
+from pyannote_prune.evidence import FULL, SMALL, Arm
+from pyannote_prune.evidence.recipes import OTHER, TARGET, recipe, stages
+from pyannote_prune.recipe_config import Recipe
+from pyannote_prune.wavlm.presets import dense
+
+DATABASES = {name: Path(f"{name}/database.yml") for name in (TARGET, OTHER)}
+
+
+@pytest.mark.parametrize("scale", [FULL, SMALL], ids=["full", "small"])
+def test_arms_come_after_those_that_they_need(scale):
+    arms = scale.arms()
+    assert len({arm.name for arm in arms}) == len(arms)
+    for index, arm in enumerate(arms):
+        assert arm.needs is None or arm.needs in arms[:index], arm
+
+
+def test_full_experiment_has_the_arms_that_were_asked_for():
+    groups = [arm.group for arm in FULL.arms()]
+    three_seeds = ["dense", "gates-50", "gates-80", "gates-90", "scratch-80", "scratch-90"]
+    three_seeds += ["magnitude-80", "magnitude-90", "early-80", "gates-80-macs", "longer"]
+    for group in three_seeds:
+        assert groups.count(group) == 3, group
+    for group in ("gates-70", "gates-95"):
+        assert groups.count(group) == 1, group
+
+
+@pytest.mark.parametrize("scale", [FULL, SMALL], ids=["full", "small"])
+def test_all_models_that_are_compared_have_as_many_steps(scale):
+    def total(arm: Arm) -> int:
+        own = sum(stage["max_epochs"] for stage in stages(arm, scale).values())
+        start = arm.needs if arm.method != "scratch" else None
+        return own + (total(start) if start else 0)
+
+    numbers = {total(arm) for arm in scale.arms() if arm.method not in ("dense", "pretrained")}
+    assert numbers == {scale.fine_tune + scale.prune + scale.distil + scale.train}
+    rates = {
+        (stage["batch_size"], stage["max_steps_per_epoch"], stage["learning_rate"])
+        for arm in scale.arms()
+        for stage in stages(arm, scale).values()
+    }
+    assert len(rates) == 1
+
+
+@pytest.mark.parametrize("arm", SMALL.arms(), ids=lambda arm: arm.name)
+def test_recipes_are_valid(arm):
+    start = {} if arm.needs is None else {"checkpoint": Path("model.ckpt")}
+    if arm.method == "scratch":
+        start = {"wavlm": dense(**SMALL.wavlm)}
+    checked = Recipe.from_dict(recipe(arm, SMALL, DATABASES, **start), check_files=False)
+    assert checked.pruning.target_sparsity == arm.sparsity
+    assert checked.pruning.objective == arm.objective
+    assert (checked.checkpoint is None) == (arm.method in ("dense", "pretrained", "scratch"))
+    assert checked.protocol.startswith("Other." if arm.method == "pretrained" else "Target.")

@@ -1,0 +1,69 @@
+"""Table and figure say what was measured"""
+
+import statistics
+
+import pytest
+from matplotlib.image import imread
+
+from pyannote_prune.evidence import FULL
+from pyannote_prune.evidence.report import COLUMNS, markdown, plot, rows, spread
+
+
+@pytest.fixture
+def results() -> dict:
+    """Made-up numbers: the error grows with sparsity, and differs between seeds"""
+    arms = []
+    for arm in FULL.arms():
+        der = 0.10 + 0.1 * arm.sparsity**2 + 0.01 * arm.seed + 0.05 * (arm.method == "scratch")
+        row = {
+            "method": arm.method,
+            "seed": arm.seed,
+            "sparsity": arm.sparsity,
+            "objective": arm.objective,
+            "group": arm.group,
+            "removed": arm.sparsity,
+            "parameters": round(500_000 * (1 - arm.sparsity)),
+            "macs_per_second": 30_000_000,
+        }
+        if arm.method != "pretrained":
+            row["test"] = {"der": der, "missed": 0.05, "false_alarm": 0.03, "confusion": der - 0.08}
+        if arm.group == "gates-80":
+            row["out_of_domain"] = {"der": 0.4}
+        arms.append(row)
+    factors = {arm.group: 0.001 for arm in FULL.arms()}
+    return {"arms": arms, "real_time_factors": factors}
+
+
+def test_one_row_per_group_with_mean_and_spread(results):
+    table = rows(results)
+    assert len(table) == len({arm.group for arm in FULL.arms()} - {"pretrained"})
+    assert all(len(row) == len(COLUMNS) for row in table)
+    dense = dict(zip(COLUMNS, table[0], strict=True))
+    assert dense["Arm"] == "fine-tuned, dense"
+    assert (dense["Seeds"], dense["DER"], dense["Missed"]) == ("3", "12.0 ± 1.0", "5.0")
+    single = [row for row in table if row[2] == "1"]
+    assert len(single) == 2
+    assert all("±" not in row[6] for row in single)
+    macs = [row for row in table if "MACs" in row[0]]
+    assert [row[0] for row in macs] == ["fine-tuned, then pruned (80% of MACs)"]
+    assert markdown(results).count("\n") == len(table) + 2
+    assert [row[-1] for row in table].count("40.0 ± 0.0") == 1
+
+
+def test_spread_is_a_standard_deviation():
+    rates = [0.10, 0.12, 0.17]
+    deviation = 100 * statistics.stdev(rates)
+    assert spread(rates) == f"13.0 ± {deviation:.1f}"
+    assert spread([0.2]) == "20.0"
+
+
+def test_figure_is_drawn_and_depends_on_results(results, tmp_path):
+    plot(results, tmp_path / "before.png")
+    for arm in results["arms"]:
+        if arm["group"] == "gates-90":
+            arm["test"]["der"] += 0.05
+    plot(results, tmp_path / "after.png")
+    before, after = (imread(tmp_path / f"{name}.png") for name in ("before", "after"))
+    assert before.shape[0] > 300
+    assert before.shape[1] > 500
+    assert before.shape != after.shape or (before != after).any()

@@ -1,0 +1,104 @@
+"""Recordings lose what gives a speaker away without being the voice"""
+
+import csv
+
+import numpy as np
+import pytest
+from conftest import write_wav
+from simulation.recordings import FSDD
+
+from pyannote_prune.simulation.voices import LEVEL, Recording, find_voices, read, split
+
+
+def active_level(samples: np.ndarray) -> float:
+    frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
+    level = np.sqrt((frames**2).mean(1))
+    return np.sqrt((level[level > 0.0316 * level.max()] ** 2).mean())
+
+
+def test_all_recordings_are_centered_trimmed_and_at_one_level(voices):
+    raw_levels = []
+    for speaker, recordings in find_voices(voices).items():
+        for recording in recordings[::40] + recordings[-1:]:
+            samples = read(recording)
+            assert active_level(samples) == pytest.approx(LEVEL, rel=0.1), (speaker, recording)
+            assert abs(samples.mean()) < 0.1 * LEVEL
+            energy = np.sqrt((samples[: len(samples) // 160 * 160].reshape(-1, 160) ** 2).mean(1))
+            # speech starts and stops within the margin
+            loud = np.flatnonzero(energy > 0.02 * energy.max())
+            assert loud[0] <= 3
+            assert loud[-1] >= len(energy) - 5
+            raw_levels.append((speaker, len(samples)))
+    assert len({speaker for speaker, _ in raw_levels}) >= 4
+
+
+@pytest.mark.skipif(not FSDD.is_dir(), reason="about real recordings: there is no ../shared")
+def test_digits_of_quiet_and_loud_speakers_end_up_alike():
+    found = find_voices(FSDD)
+    assert sorted(found) == ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
+    assert all(len(recordings) == 450 for recordings in found.values())
+    levels = {name: np.sqrt((read(found[name][7]) ** 2).mean()) for name in ("jackson", "theo")}
+    # 23 dB apart in the files
+    assert abs(20 * np.log10(levels["jackson"] / levels["theo"])) < 3
+
+
+@pytest.mark.parametrize("speed", [0.8, 0.9, 1.1, 1.25])
+def test_faster_is_shorter_and_higher(tmp_path, speed):
+    t = np.arange(16000) / 16000
+    write_wav(tmp_path / "tone.wav", 0.5 * np.sin(2 * np.pi * 400 * t))
+    samples = read(Recording(tmp_path / "tone.wav"), speed)
+    assert len(samples) == pytest.approx(16000 / speed, abs=2)
+    spectrum = np.abs(np.fft.rfft(samples))
+    frequency = spectrum.argmax() * 16000 / len(samples)
+    assert frequency == pytest.approx(400 * speed, rel=0.01)
+
+
+def test_subsets_have_recordings_of_their_own(voices):
+    for recordings in find_voices(voices).values():
+        parts = {name: split(recordings, name) for name in ("train", "development", "test")}
+        assert sum(map(len, parts.values())) == len(recordings)
+        assert len(set().union(*parts.values())) == len(recordings)
+        assert len(parts["train"]) > len(parts["test"]) >= len(parts["development"]) > 0
+        takes = {name: {r.take for r in part} - {None} for name, part in parts.items()}
+        assert not takes["train"] & takes["test"]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_too_few_recordings_are_refused(tmp_path, number):
+    recordings = [Recording(tmp_path / "speaker" / f"{i}.wav") for i in range(number)]
+    with pytest.raises(ValueError, match=f"3 recordings at least.* found {number} in .*speaker"):
+        split(recordings, "train")
+
+
+def test_silence_is_named(tmp_path):
+    for name, audio in (("zero", np.zeros(8000)), ("constant", np.full(8000, 0.3))):
+        write_wav(tmp_path / f"{name}.wav", audio)
+        with pytest.raises(ValueError, match=f"must not be silent, found .*{name}.wav"):
+            read(Recording(tmp_path / f"{name}.wav"))
+
+
+def test_folders_without_recordings_are_refused(tmp_path):
+    with pytest.raises(OSError, match="`voices` must be a folder .* no such folder"):
+        find_voices(tmp_path / "missing")
+    (tmp_path / "speaker").mkdir()
+    (tmp_path / "speaker" / "notes.txt").touch()
+    with pytest.raises(ValueError, match="`voices` must be a folder of recordings, found none"):
+        find_voices(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"speaker": "A", "start_sample": "0"},
+        {"speaker": "A", "start_sample": "0", "end_sample": "ten"},
+        {"speaker": "B", "start_sample": "0", "end_sample": "10"},
+    ],
+)
+def test_lines_of_the_index_are_checked(tmp_path, row):
+    write_wav(tmp_path / "A.wav", np.zeros(100))
+    with (tmp_path / "index.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        writer.writeheader()
+        writer.writerow(row)
+    with pytest.raises(ValueError, match=r"index.csv, line 2: must have `speaker`"):
+        find_voices(tmp_path)
