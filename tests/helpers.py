@@ -21,6 +21,13 @@ TINY = {
     "num_buckets": 32,
     "max_distance": 64,
 }
+# arguments of Lightning's Trainer
+QUIET = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
 LARGE_STYLE = {"conv_norm": "layer", "norm_first": True, "normalize_waveform": True}
 
 

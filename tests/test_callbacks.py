@@ -7,6 +7,7 @@ import lightning
 import numpy as np
 import pytest
 import torch
+from helpers import QUIET
 from torch import nn
 
 from pyannote_prune.callbacks import (
@@ -23,13 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
     pytest.mark.filterwarnings("ignore:Checkpoint directory"),
 ]
-
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
 
 # of single precision, when it accumulates a few dozen squares
 ROUNDING = 1e-6

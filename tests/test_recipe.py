@@ -210,6 +210,32 @@ def test_windows_longer_than_files_are_refused(data, tmp_path):
         RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")()
 
 
+def test_protocol_without_development_set_is_refused(data, tmp_path):
+    content = yaml.safe_load(data.read_text())
+    del content["Protocols"]["Generated"]["SpeakerDiarization"]["Mini"]["development"]
+    database = tmp_path / "database.yml"
+    for path in data.parent.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    database.unlink()
+    database.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError, match="`protocol` must have a development set, found none"):
+        RecipeRun(Recipe.from_dict(tiny_recipe(database)), tmp_path / "run")()
+
+
+def test_audio_in_memory_gives_the_same_model(data, finished, tmp_path):
+    recipe = tiny_recipe(data) | {"in_memory": True}
+    for name in ("distil", "train"):
+        recipe["stages"][name]["max_epochs"] = 0
+    run = RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")
+    run()
+    for stage in ("1-fine-tune", "2-prune"):
+        found, expected = (
+            load_checkpoint(folder / stage / "model.ckpt").state_dict()
+            for folder in (run.output, finished)
+        )
+        assert all(torch.equal(found[key], value) for key, value in expected.items()), stage
+
+
 def test_loss_that_is_not_finite_names_step_and_files(data, tmp_path, monkeypatch):
     from pyannote_prune.resume import SpeakerDiarization
 

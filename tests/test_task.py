@@ -11,7 +11,7 @@ import lightning
 import pytest
 import torch
 from conftest import generate_conversations
-from helpers import tiny_config, tiny_model
+from helpers import QUIET, tiny_config, tiny_model
 from lightning.pytorch.callbacks import ModelCheckpoint
 from pyannote.audio import Model, tasks
 
@@ -22,12 +22,6 @@ from pyannote_prune.sparsity import expected_sparsity, gates_of
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
 DURATION = 2.0
 
 

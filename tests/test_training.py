@@ -5,7 +5,7 @@ import logging
 import lightning
 import pytest
 import torch
-from helpers import CONFORMER, tiny_config
+from helpers import CONFORMER, QUIET, tiny_config
 from lightning.pytorch.callbacks import ModelCheckpoint
 from pyannote.audio import Model
 from pyannote.audio.tasks import (
@@ -28,13 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Checkpoint directory"),
     pytest.mark.filterwarnings("ignore:Existing precomputed key"),
 ]
-
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
 
 NO_CHECKPOINT = {"enable_checkpointing": False}
 

@@ -53,7 +53,7 @@ class Experiment:
         out_of_domain: tuple[Path, str] | None = None,
     ):
         self.voices, self.output, self.scale = Path(voices), Path(output), scale
-        self.out_of_domain = out_of_domain
+        self.out_of_domain = out_of_domain and (Path(out_of_domain[0]).resolve(), out_of_domain[1])
 
     def __call__(
         self, num_jobs: int = 1, report: Callable[[Arm, dict[str, Any]], None] = lambda *_: None
@@ -156,7 +156,7 @@ class Experiment:
         start = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         content = recipe(arm, self.scale, self.write_data(), **self._start(arm))
-        path = folder.with_suffix(".yml")
+        path = folder.with_name(f"{arm.name}.yml")
         path.write_text(yaml.safe_dump(content, sort_keys=False))
         run = RecipeRun(Recipe.load(path), folder / "run")
         run()
@@ -191,7 +191,7 @@ class Experiment:
             return {"wavlm": load_checkpoint(source).wavlm.config}
         if arm.method != "magnitude":
             return {"checkpoint": source}
-        path = self.folder(arm).with_suffix(".ckpt")
+        path = self.folder(arm).with_name(f"{arm.name}.ckpt")
         save_checkpoint(prune_by_magnitude(load_checkpoint(source), arm.sparsity), path)
         return {"checkpoint": path}
 

@@ -1,0 +1,113 @@
+"""The whole experiment on a tiny scale: finished, continued, failed, refused"""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from simulation.recordings import FSDD, generate_voices
+from typer.testing import CliRunner
+
+from pyannote_prune.__main__ import app
+from pyannote_prune.checkpoint import load_checkpoint
+from pyannote_prune.evidence import SMALL, Arm, Experiment
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+TINY = replace(
+    SMALL,
+    name="tiny",
+    num_train=4,
+    num_development=1,
+    num_test=1,
+    epoch=2,
+    fine_tune=1,
+    prune=2,
+    warm_up=1,
+    distil=1,
+    train=1,
+)
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory) -> Path:
+    """Real voices where they are at hand, harmonic sounds otherwise"""
+    return FSDD if FSDD.is_dir() else generate_voices(tmp_path_factory.mktemp("voices"))
+
+
+@pytest.fixture(scope="module")
+def finished(voices, tmp_path_factory) -> Experiment:
+    experiment = Experiment(voices, tmp_path_factory.mktemp("tiny") / "run", TINY)
+    experiment(num_jobs=2)
+    return experiment
+
+
+def test_pruned_arms_have_the_size_that_they_are_compared_at(finished):
+    results = json.loads((finished.output / "results.json").read_text())
+    found = {arm["group"]: arm for arm in results["arms"]}
+    assert set(found) == {arm.group for arm in TINY.arms()}
+    for group in ("gates-80", "scratch-80", "magnitude-80", "early-80"):
+        assert found[group]["removed"] == pytest.approx(0.8, abs=0.005), group
+    dense, macs = found["dense"], found["gates-80-macs"]
+    removed = 1 - macs["macs_per_second"] / dense["macs_per_second"]
+    assert removed == pytest.approx(0.8, abs=0.005)
+    assert found["longer"]["parameters"] == dense["parameters"]
+    assert "test" not in found["pretrained"]
+    assert results["real_time_factors"]["gates-80"] < results["real_time_factors"]["dense"]
+
+
+def test_same_structure_other_weights(finished):
+    gates, scratch = (
+        load_checkpoint(finished._model(Arm(method, 1, 0.8))) for method in ("gates", "scratch")
+    )
+    assert gates.wavlm.config == scratch.wavlm.config
+    assert (gates.projection.weight != scratch.projection.weight).any()
+
+
+def test_arms_that_are_there_are_not_run_again(finished, tmp_path):
+    """Some results are lost: these arms alone are run again, and end as before"""
+    before = json.loads((finished.output / "results.json").read_text())
+    lost, kept = (finished.folder(Arm(m, 1, 0.8)) for m in ("gates", "magnitude"))
+    shutil.rmtree(lost)
+    stamp = (kept / "result.json").stat().st_mtime_ns
+    run = []
+    finished(num_jobs=2, report=lambda arm, result: run.append(arm.name))
+    after = json.loads((finished.output / "results.json").read_text())
+    assert sorted(run) == sorted(arm.name for arm in TINY.arms())
+    assert (kept / "result.json").stat().st_mtime_ns == stamp
+    for old, new in zip(before["arms"], after["arms"], strict=True):
+        assert old | {"seconds": None} == new | {"seconds": None}
+
+
+def test_failed_arm_is_named_and_others_go_on(voices, finished, tmp_path):
+    output = tmp_path / "run"
+    shutil.copytree(finished.output, output)
+    experiment = Experiment(voices, output, TINY)
+    shutil.rmtree(experiment.folder(Arm("magnitude", 1, 0.8)))
+    shutil.rmtree(experiment.folder(Arm("longer", 1)))
+    # its folder belongs to something else
+    (experiment.folder(Arm("magnitude", 1, 0.8)) / "run").mkdir(parents=True)
+    (experiment.folder(Arm("magnitude", 1, 0.8)) / "run" / "precious").touch()
+    with pytest.raises(RuntimeError, match=r"1 of 8 arms failed: magnitude-80-seed1.*seed1.log"):
+        experiment(num_jobs=2)
+    assert (experiment.folder(Arm("longer", 1)) / "result.json").is_file()
+
+
+def test_folder_of_another_experiment_is_refused(voices, finished):
+    with pytest.raises(ValueError, match=r"folder of the same experiment.*scale.epoch"):
+        Experiment(voices, finished.output, replace(TINY, epoch=3))(num_jobs=2)
+
+
+def test_small_scale_from_the_command_line(voices, tmp_path):
+    output = tmp_path / "accuracy"
+    command = ["benchmark", "accuracy", str(voices), "--small", "--output", str(output)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    for name in ("table.md", "der-against-sparsity.png", "results.json"):
+        assert (output / name).is_file()
+    found = {arm["group"]: arm for arm in json.loads((output / "results.json").read_text())["arms"]}
+    rates = {group: arm["test"]["der"] for group, arm in found.items() if "test" in arm}
+    # in so few steps, no more than this: everything was trained, and pruning is not a disaster
+    assert all(0 < rate < 0.6 for rate in rates.values()), rates
+    assert rates["gates-80"] < rates["dense"] + 0.05, rates

@@ -1,0 +1,55 @@
+"""`pyannote-prune simulate`"""
+
+import pytest
+import yaml
+from helpers import SHARED
+from pyannote.database import registry
+from typer.testing import CliRunner
+
+from pyannote_prune.__main__ import app
+from pyannote_prune.simulation import TurnStatistics
+
+FEW = ["--train", "2", "--development", "1", "--test", "0", "--duration", "5"]
+
+
+def test_conversations_are_written(voices, tmp_path):
+    output = tmp_path / "data"
+    options = ["--speed", "1", "--t60", "0.1", "0.3", "--clean", "--name", "Mine"]
+    result = CliRunner().invoke(app, ["simulate", str(voices), str(output), *FEW, *options])
+    assert result.exit_code == 0, result.output
+    assert "Mine.SpeakerDiarization.Conversations" in result.output
+    registry.load_database(output / "database.yml")
+    protocol = registry.get_protocol("Mine.SpeakerDiarization.Conversations")
+    assert len([*protocol.train()]) == 2
+    assert all("@" not in name for f in protocol.train() for name in f["annotation"].labels())
+    written = yaml.safe_load((output / "simulation.yml").read_text())
+    assert (written["snr"], written["t60"]) == (None, [0.1, 0.3])
+    assert written["statistics"] == TurnStatistics.default().to_dict()
+
+
+def test_turns_are_those_of_real_conversations(voices, tmp_path, protocol):
+    """The session's `protocol`: real meetings where they are at hand"""
+    real = SHARED / "data" / "ami-excerpts" / "database.yml"
+    database = real if real.is_file() else next(iter(registry.sources))
+    command = ["simulate", str(voices), str(tmp_path / "data"), *FEW, "--like", str(database)]
+    result = CliRunner().invoke(app, [*command, "--protocol", protocol.name])
+    assert result.exit_code == 0, result.output
+    written = yaml.safe_load((tmp_path / "data" / "simulation.yml").read_text())
+    assert written["statistics"] == TurnStatistics.measure(protocol.train()).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--like", "database.yml"], "`--like` and `--protocol` go together"),
+        (["--max-speakers", "50"], "`max_speakers` must be at most the number of speakers"),
+        (["--snr", "30", "10"], "`snr` must be two increasing values in dB"),
+        (["--speed", "9"], "`speeds` must be different factors between 0.5 and 2"),
+    ],
+)
+def test_impossible_options_are_refused(voices, tmp_path, options, message):
+    command = ["simulate", str(voices), str(tmp_path / "data"), *options]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
