@@ -200,6 +200,7 @@ class RecipeRun:
             layers=pruning.layers,
             l1_weight=pruning.l1_weight,
             cosine_weight=pruning.cosine_weight,
+            extractor_gradient=pruning.extractor_gradient,
             learning_rate=stage.learning_rate,
             **options,
         )

@@ -49,7 +49,8 @@ class Pruning:
     """What gates learn
 
     Teacher and student are compared at `layers` (0 is the input of the first one), by default four
-    evenly spaced ones, through their L1 distance and their cosine similarity.
+    evenly spaced ones, through their L1 distance and their cosine similarity. The gradient of that
+    distance is multiplied by `extractor_gradient` where it enters the convolutions.
     """
 
     target_sparsity: float = rule(0.8, minimum=0, below=1)
@@ -58,6 +59,7 @@ class Pruning:
     layers: tuple[int, ...] | None = rule(None, minimum=0)
     l1_weight: float = rule(1.0, minimum=0)
     cosine_weight: float = rule(1.0, minimum=0)
+    extractor_gradient: float = rule(1.0, minimum=0)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ recipes = st.fixed_dictionaries(
             units=st.lists(st.sampled_from(UNITS), min_size=1, unique=True),
             layers=st.none() | st.lists(st.integers(0, 2), min_size=1, unique=True),
             l1_weight=numbers(),
+            extractor_gradient=numbers(),
             cosine_weight=numbers(),
         ),
         "stages": some(
@@ -148,6 +149,7 @@ def test_values_of_the_paper_are_the_defaults():
         "layers": None,
         "l1_weight": 1.0,
         "cosine_weight": 1.0,
+        "extractor_gradient": 1.0,
     }
     common = {
         "max_steps_per_epoch": None,

@@ -10,6 +10,7 @@ METHODS = {
     "dense": "fine-tuned, dense",
     "longer": "dense, trained again",
     "gates": "fine-tuned, then pruned",
+    "tenth": "idem, gradient of convolutions / 10",
     "scratch": "same structure, from scratch",
     "magnitude": "one-shot magnitude",
     "early": "pruned, then fine-tuned",
@@ -142,7 +143,14 @@ WAVLM = {
     "attention_dropout": 0.0,
     "projection_dropout": 0.0,
 }
-CONFORMER = {"input_dim": 64, "ffn_dim": 128, "num_layers": 1, "dropout": 0.0}
+# small, so that WavLM has to do the work
+CONFORMER = {
+    "input_dim": 32,
+    "ffn_dim": 64,
+    "num_layers": 1,
+    "depthwise_conv_kernel_size": 3,
+    "dropout": 0.0,
+}
 
 FULL = Scale(
     name="full",
@@ -153,15 +161,16 @@ FULL = Scale(
         "magnitude": {0.8: 3, 0.9: 3},
         "early": {0.8: 3},
         "macs": {0.8: 3},
+        "tenth": {0.8: 3},
     },
     num_train=400,
     num_development=12,
     num_test=40,
     epoch=50,
-    fine_tune=24,
-    prune=12,
-    warm_up=5,
-    distil=3,
+    fine_tune=30,
+    prune=10,
+    warm_up=4,
+    distil=2,
     train=10,
     wavlm=WAVLM,
     conformer=CONFORMER,
@@ -173,7 +182,7 @@ SMALL = replace(
     num_seeds=1,
     sparsities={method: {0.8: 1} for method in ("gates", "scratch", "magnitude", "early", "macs")},
     num_train=60,
-    num_development=4,
-    num_test=8,
-    epoch=15,
+    num_development=2,
+    num_test=4,
+    epoch=6,
 )

@@ -54,7 +54,11 @@ def recipe(
         "max_speakers_per_chunk": 3,
         "num_workers": 0,
         "in_memory": True,
-        "pruning": {"target_sparsity": arm.sparsity, "objective": arm.objective},
+        "pruning": {
+            "target_sparsity": arm.sparsity,
+            "objective": arm.objective,
+            "extractor_gradient": 0.1 if arm.method == "tenth" else 1.0,
+        },
         "stages": stages(arm, scale),
         "trainer": {"accelerator": "auto", "devices": 1},
         "export": {"oracle_clustering": True},

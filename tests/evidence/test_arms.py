@@ -23,7 +23,14 @@ def test_arms_come_after_those_that_they_need(scale):
 def test_full_experiment_has_the_arms_that_were_asked_for():
     groups = [arm.group for arm in FULL.arms()]
     three_seeds = ["dense", "gates-50", "gates-80", "gates-90", "scratch-80", "scratch-90"]
-    three_seeds += ["magnitude-80", "magnitude-90", "early-80", "gates-80-macs", "longer"]
+    three_seeds += [
+        "magnitude-80",
+        "magnitude-90",
+        "early-80",
+        "gates-80-macs",
+        "tenth-80",
+        "longer",
+    ]
     for group in three_seeds:
         assert groups.count(group) == 3, group
     for group in ("gates-70", "gates-95"):
@@ -55,5 +62,6 @@ def test_recipes_are_valid(arm):
     checked = Recipe.from_dict(recipe(arm, SMALL, DATABASES, **start), check_files=False)
     assert checked.pruning.target_sparsity == arm.sparsity
     assert checked.pruning.objective == arm.objective
+    assert checked.pruning.extractor_gradient == (0.1 if arm.method == "tenth" else 1.0)
     assert (checked.checkpoint is None) == (arm.method in ("dense", "pretrained", "scratch"))
     assert checked.protocol.startswith("Other." if arm.method == "pretrained" else "Target.")
