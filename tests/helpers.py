@@ -1,6 +1,8 @@
 """Small models, and comparisons"""
 
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import torch
@@ -67,3 +69,12 @@ class Payload:
 
     def __reduce__(self):
         return os.mkdir, (self.path,)
+
+
+def wait_for(path: Path, process: subprocess.Popen, timeout: float = 120):
+    """Wait for a file that a process writes"""
+    end = time.monotonic() + timeout
+    while not path.exists():
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < end, path
+        time.sleep(0.01)

@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from conftest import generate_conversations
-from helpers import CONFORMER, tiny_config
+from helpers import CONFORMER, tiny_config, wait_for
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 
@@ -167,14 +166,6 @@ def start(command: list) -> subprocess.Popen:
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-
-
-def wait_for(path: Path, process: subprocess.Popen, timeout: float = 120):
-    end = time.monotonic() + timeout
-    while not path.exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < end, path
-        time.sleep(0.01)
 
 
 def test_folder_of_another_recipe_is_refused_and_left_alone(data, finished):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -52,8 +54,9 @@ def run_in_parallel(
     waiting, results, failures = list(arms), {}, {}
     running: dict[Future, Arm] = {}
     num_threads = max(1, (os.cpu_count() or 1) // num_jobs)
+    setup = (_prepare, (num_threads, os.getpid()))
     # nothing of torch survives a fork
-    with ProcessPoolExecutor(num_jobs, get_context("spawn"), _prepare, (num_threads,)) as pool:
+    with ProcessPoolExecutor(num_jobs, get_context("spawn"), *setup) as pool:
         while True:
             ready = (arm for arm in waiting if arm.needs is None or arm.needs.name in results)
             while len(running) < num_jobs and (arm := next(ready, None)):
@@ -80,11 +83,19 @@ def run_in_parallel(
     return results
 
 
-def _prepare(num_threads: int):
+def _prepare(num_threads: int, parent: int):
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(num_threads)
     set_telemetry_metrics(False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
+
+
+def _die_with(parent: int):
+    """Stop when the experiment was killed: the next one would train the same arm"""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _run_arm(experiment: Experiment, arm: Arm) -> dict[str, Any]:

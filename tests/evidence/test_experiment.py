@@ -2,10 +2,15 @@
 
 import json
 import shutil
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
 import pytest
+from helpers import wait_for
 from simulation.recordings import FSDD, generate_voices
 from typer.testing import CliRunner
 
@@ -78,6 +83,33 @@ def test_arms_that_are_there_are_not_run_again(finished, tmp_path):
     assert (kept / "result.json").stat().st_mtime_ns == stamp
     for old, new in zip(before["arms"], after["arms"], strict=True):
         assert old | {"seconds": None} == new | {"seconds": None}
+
+
+def test_killed_then_continued_ends_as_if_undisturbed(voices, finished, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from pyannote_prune.evidence import Experiment, Scale\n"
+        "if __name__ == '__main__':\n"
+        f"    scale = Scale(**{asdict(TINY)!r})\n"
+        f"    Experiment(Path({str(voices)!r}), Path({str(tmp_path / 'run')!r}), scale)(2)\n"
+    )
+    process = subprocess.Popen([sys.executable, script])
+    wait_for(tmp_path / "run" / "arms" / "gates-80-seed1" / "run" / "2-prune", process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+    Experiment(voices, tmp_path / "run", TINY)(num_jobs=2)
+    found, expected = (
+        json.loads((folder / "results.json").read_text())["arms"]
+        for folder in (tmp_path / "run", finished.output)
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert one | {"seconds": None} == other | {"seconds": None}
 
 
 def test_failed_arm_is_named_and_others_go_on(voices, finished, tmp_path):
