@@ -136,7 +136,7 @@ WAVLM = {
     "channels": 32,
     "embed_dim": 96,
     "num_heads": 4,
-    "position_kernel": 32,
+    "position_kernel": 16,
     "layer_drop": 0.0,
     # conversations are generated: there are enough of them
     "dropout": 0.0,
