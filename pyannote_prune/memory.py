@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch.nn.functional as F
+
 
 class AudioInMemory:
     """Mixin for pyannote.audio's tasks: keep decoded files when `in_memory` is set
@@ -22,5 +24,6 @@ class AudioInMemory:
         kept = self.__dict__.setdefault("_kept", {})
         if file_id not in kept:
             waveform, sample_rate = self.model.audio(file)
-            kept[file_id] = {"waveform": waveform, "sample_rate": sample_rate}
+            # one sample more: pyannote.audio (4.0.7) refuses windows that reach the end otherwise
+            kept[file_id] = {"waveform": F.pad(waveform, (0, 1)), "sample_rate": sample_rate}
         return kept[file_id]
