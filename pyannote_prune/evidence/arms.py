@@ -7,15 +7,19 @@ from typing import Any
 
 # method: what it is, for tables
 METHODS = {
-    "dense": "fine-tuned, dense",
+    "dense": "pretrained, fine-tuned, dense",
     "longer": "dense, trained again",
     "gates": "fine-tuned, then pruned",
     "tenth": "idem, gradient of convolutions / 10",
     "scratch": "same structure, from scratch",
     "magnitude": "one-shot magnitude",
     "early": "pruned, then fine-tuned",
-    "pretrained": "other domain, dense",
+    "pretrained": "pretrained, dense",
 }
+
+
+# in a window
+MAX_SPEAKERS = 3
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,11 @@ class Arm:
     @property
     def needs(self) -> Arm | None:
         """Arm whose model this one starts from, or takes the structure of"""
-        if self.method in ("dense", "pretrained"):
+        if self.method == "pretrained":
             return None
         if self.method == "scratch":
             return replace(self, method="gates")
-        return Arm("pretrained" if self.method == "early" else "dense", self.seed)
+        return Arm("pretrained" if self.method in ("dense", "early") else "dense", self.seed)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Scale:
         Number of windows of a step.
     epoch : int
         Number of steps between two validations.
-    fine_tune, prune, warm_up, distil, train : int
+    pretrain, fine_tune, prune, warm_up, distil, train : int
         Number of such epochs of each stage. The warm-up is part of `prune`.
     learning_rate, gate_learning_rate : float
         Learning rates of all weights, and of gates. Models are not pretrained: learning rates are
@@ -103,6 +107,7 @@ class Scale:
     num_development: int
     num_test: int
     epoch: int
+    pretrain: int
     fine_tune: int
     prune: int
     warm_up: int
@@ -120,7 +125,7 @@ class Scale:
     def arms(self) -> list[Arm]:
         """Arms in order: each of them comes after those that it needs"""
         seeds = range(1, self.num_seeds + 1)
-        found = [Arm("dense", seed) for seed in seeds]
+        found = [Arm(method, seed) for seed in seeds for method in ("pretrained", "dense")]
         for sparsity in dict.fromkeys(s for row in self.sparsities.values() for s in row):
             for method, row in self.sparsities.items():
                 objective = "macs" if method == "macs" else "parameters"
@@ -137,6 +142,8 @@ WAVLM = {
     "embed_dim": 96,
     "num_heads": 4,
     "position_kernel": 16,
+    # that of Large: post-norm layers learn slowly from random weights
+    "norm_first": True,
     "layer_drop": 0.0,
     # conversations are generated: there are enough of them
     "dropout": 0.0,
@@ -167,7 +174,8 @@ FULL = Scale(
     num_development=12,
     num_test=40,
     epoch=50,
-    fine_tune=30,
+    pretrain=20,
+    fine_tune=16,
     prune=10,
     warm_up=4,
     distil=2,

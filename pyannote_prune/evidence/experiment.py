@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from ..magnitude import prune_by_magnitude
 from ..recipe import RecipeRun
 from ..recipe_config import Recipe
 from ..simulation import Simulation, TurnStatistics, simulate
+from ..wavlm.presets import dense
 from .arms import FULL, Arm, Scale
 from .parallel import run_in_parallel
-from .recipes import OTHER, TARGET, recipe
+from .pretraining import pretrain
+from .recipes import PROTOCOL, recipe
 from .score import error_rates, real_time_factors
 
 RESULT, RESULTS = "result.json", "results.json"
@@ -83,7 +85,7 @@ class Experiment:
         self.write_data()
         arms = self.scale.arms()
         results = run_in_parallel(self, arms, num_jobs, report)
-        dense = results[arms[0].name]
+        largest = results[arms[0].name]
         content = {
             "scale": self.scale.name,
             "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
@@ -93,7 +95,7 @@ class Experiment:
                 {
                     **asdict(arm),
                     "group": arm.group,
-                    "removed": 1 - results[arm.name]["parameters"] / dense["parameters"],
+                    "removed": 1 - results[arm.name]["parameters"] / largest["parameters"],
                     **results[arm.name],
                 }
                 for arm in arms
@@ -115,17 +117,17 @@ class Experiment:
     def folder(self, arm: Arm) -> Path:
         return self.output / "arms" / arm.name
 
-    def write_data(self) -> dict[str, Path]:
+    def write_data(self) -> Path:
         """Simulate conversations, unless that was done
 
         Returns
         -------
-        databases : dict of Path
-            `database.yml` of each protocol.
+        database : Path
+            `database.yml` of their protocol.
         """
         scale = self.scale
-        target = Simulation(
-            name=TARGET,
+        simulation = Simulation(
+            name=PROTOCOL.split(".")[0],
             num_train=scale.num_train,
             num_development=scale.num_development,
             num_test=scale.num_test,
@@ -135,12 +137,7 @@ class Experiment:
         )
         # windows of a few seconds see several turns
         statistics = TurnStatistics.default().limited(scale.duration)
-        # voices of other speeds, one at a time, in silence
-        other = replace(target, name=OTHER, speeds=(0.9, 1.1), overlap=0.0, snr=None, num_test=0)
-        return {
-            s.name: simulate(self.voices, self.output / "data" / s.name.lower(), s, statistics)
-            for s in (target, other)
-        }
+        return simulate(self.voices, self.output / "data", simulation, statistics)
 
     def run_arm(self, arm: Arm) -> dict[str, Any]:
         """Train an arm, or what remains of it, and score it
@@ -155,21 +152,21 @@ class Experiment:
             return json.loads((folder / RESULT).read_text())
         start = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
-        content = recipe(arm, self.scale, self.write_data(), **self._start(arm))
+        database = self.write_data()
+        if arm.method == "pretrained":
+            config = dense(**self.scale.wavlm)
+            path = pretrain(config, self.scale, database, PROTOCOL, arm.seed, folder / "run")
+            result = self._describe(path, start)
+            write_json(result, folder / RESULT)
+            return result
+        content = recipe(arm, self.scale, database, **self._start(arm))
         path = folder.with_name(f"{arm.name}.yml")
         path.write_text(yaml.safe_dump(content, sort_keys=False))
         run = RecipeRun(Recipe.load(path), folder / "run")
         run()
-        model, pipeline = load_checkpoint(run.final), run.output / "pipeline"
-        size = cost(model.wavlm)
-        result: dict[str, Any] = {
-            "model": str(run.final.relative_to(self.output)),
-            "parameters": size.parameters,
-            "macs_per_second": size.macs_per_second,
-            "seconds": time.monotonic() - start,
-        }
-        if arm.method != "pretrained":
-            result["test"] = error_rates(pipeline, run.protocol.test())
+        result = self._describe(run.final, start)
+        pipeline = run.output / "pipeline"
+        result["test"] = error_rates(pipeline, run.protocol.test())
         if self.out_of_domain and arm.method in ("dense", "gates"):
             database, name = self.out_of_domain
             registry.load_database(database)
@@ -177,6 +174,16 @@ class Experiment:
             result["out_of_domain"] = error_rates(pipeline, protocol.development())
         write_json(result, folder / RESULT)
         return result
+
+    def _describe(self, path: Path, start: float) -> dict[str, Any]:
+        """What is known of a model before it is scored"""
+        size = cost(load_checkpoint(path).wavlm)
+        return {
+            "model": str(path.relative_to(self.output)),
+            "parameters": size.parameters,
+            "macs_per_second": size.macs_per_second,
+            "seconds": time.monotonic() - start,
+        }
 
     def _model(self, arm: Arm) -> Path:
         """Checkpoint of an arm that was run"""

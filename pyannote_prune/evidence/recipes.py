@@ -7,18 +7,17 @@ from typing import Any
 
 from ..wavlm.config import WavLMConfig
 from ..wavlm.presets import dense
-from .arms import Arm, Scale
+from .arms import MAX_SPEAKERS, Arm, Scale
 
 STAGES = ("fine_tune", "prune", "distil", "train")
 
-# protocols of the data that all arms share, and of what (e) is pretrained on
-TARGET, OTHER = "Target", "Other"
+PROTOCOL = "Evidence.SpeakerDiarization.Conversations"
 
 
 def recipe(
     arm: Arm,
     scale: Scale,
-    databases: dict[str, Path],
+    database: Path,
     checkpoint: Path | None = None,
     wavlm: WavLMConfig | None = None,
 ) -> dict[str, Any]:
@@ -28,8 +27,8 @@ def recipe(
     ----------
     arm : Arm
     scale : Scale
-    databases : dict of Path
-        `database.yml` of TARGET and OTHER.
+    database : Path
+        `database.yml` of PROTOCOL.
     checkpoint : Path, optional
         Model to start from. Defaults to none: random weights.
     wavlm : WavLMConfig, optional
@@ -40,18 +39,17 @@ def recipe(
     recipe : dict
         As `Recipe.from_dict` takes it.
     """
-    name = OTHER if arm.method == "pretrained" else TARGET
     start: dict[str, Any] = {"checkpoint": str(checkpoint)}
     if checkpoint is None:
         config = wavlm or dense(**scale.wavlm)
         start = {"wavlm": config.to_dict(), "conformer": scale.conformer}
     return {
-        "protocol": f"{name}.SpeakerDiarization.Conversations",
-        "database": str(databases[name]),
+        "protocol": PROTOCOL,
+        "database": str(database),
         **start,
         "seed": arm.seed,
         "duration": scale.duration,
-        "max_speakers_per_chunk": 3,
+        "max_speakers_per_chunk": MAX_SPEAKERS,
         "num_workers": 0,
         "in_memory": True,
         "pruning": {
@@ -70,10 +68,16 @@ def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
     again = scale.prune + scale.distil + scale.train
     epochs = {
         "dense": {"fine_tune": scale.fine_tune},
-        "pretrained": {"fine_tune": scale.fine_tune},
-        "scratch": {"fine_tune": scale.fine_tune + again},
+        # pretraining is made up for
+        "scratch": {"fine_tune": scale.pretrain + scale.fine_tune + again},
         "longer": {"train": again},
         "magnitude": {"train": again},
+        # fine-tuning comes last
+        "early": {
+            "prune": scale.prune,
+            "distil": scale.distil,
+            "train": scale.train + scale.fine_tune,
+        },
     }.get(
         arm.method,
         {"prune": scale.prune, "distil": scale.distil, "train": scale.train},

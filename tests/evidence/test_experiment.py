@@ -27,6 +27,7 @@ TINY = replace(
     num_development=1,
     num_test=1,
     epoch=2,
+    pretrain=1,
     fine_tune=1,
     prune=2,
     warm_up=1,

@@ -39,7 +39,7 @@ def test_one_row_per_group_with_mean_and_spread(results):
     assert len(table) == len({arm.group for arm in FULL.arms()} - {"pretrained"})
     assert all(len(row) == len(COLUMNS) for row in table)
     dense = dict(zip(COLUMNS, table[0], strict=True))
-    assert dense["Arm"] == "fine-tuned, dense"
+    assert dense["Arm"] == "pretrained, fine-tuned, dense"
     assert (dense["Seeds"], dense["DER"], dense["Missed"]) == ("3", "12.0 ± 1.0", "5.0")
     single = [row for row in table if row[2] == "1"]
     assert len(single) == 2

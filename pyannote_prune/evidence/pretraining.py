@@ -1,0 +1,117 @@
+"""What comes before fine-tuning: learn to tell voices from each other
+
+Pruning is for models that know more than their fine-tuning taught them. WavLM learns it from
+94,000 hours of speech; the small models of this experiment, from naming the voices that they hear.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning
+from lightning.pytorch.callbacks import ModelCheckpoint
+from pyannote.audio import tasks
+from pyannote.audio.core.task import Problem, Resolution, Specifications
+from pyannote.database import FileFinder, registry
+
+from ..callbacks import PercentileGradientClipping
+from ..checkpoint import save_checkpoint
+from ..memory import AudioInMemory
+from ..progress import StepProgress
+from ..resume import ResumableSamples, SeedEachStep
+from ..segmentation import WavLMSegmentation
+from ..wavlm.config import WavLMConfig
+from .arms import MAX_SPEAKERS, Scale
+
+
+class VoiceRecognition(AudioInMemory, ResumableSamples, tasks.MultiLabelSegmentation):
+    """Which of all known voices are active, frame by frame"""
+
+    in_memory = True
+
+
+def pretrain(
+    config: WavLMConfig, scale: Scale, database: Path, protocol: str, seed: int, folder: Path
+) -> Path:
+    """Train WavLM, or go on, to recognize the voices of a protocol
+
+    Parameters
+    ----------
+    config : WavLMConfig
+        Structure of the encoder, whose first weights are random.
+    scale : Scale
+    database : Path
+        `database.yml`.
+    protocol : str
+        Protocol whose labels are those of voices, whatever the conversation.
+    seed : int
+    folder : Path
+        Where checkpoints are written.
+
+    Returns
+    -------
+    checkpoint : Path
+        Diarization model that has this WavLM, and a head of random weights.
+    """
+    path = folder / "model.ckpt"
+    if path.is_file():
+        return path
+    registry.load_database(database)
+    voices: list[str] = []
+    conversations = registry.get_protocol(
+        protocol, preprocessors={"audio": FileFinder(), "classes": lambda file: voices}
+    )
+    voices += sorted({v for file in conversations.train() for v in file["annotation"].labels()})
+
+    lightning.seed_everything(seed, verbose=False)
+    model = _model(config, scale)
+    model.task = VoiceRecognition(
+        conversations,
+        classes=voices,
+        duration=scale.duration,
+        batch_size=scale.batch_size,
+        num_workers=0,
+    )
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_epochs=scale.pretrain,
+        limit_train_batches=scale.epoch,
+        limit_val_batches=0,
+        callbacks=[
+            ModelCheckpoint(folder, save_last=True, save_top_k=0),
+            SeedEachStep(),
+            PercentileGradientClipping(),
+            StepProgress("Pretraining"),
+        ],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    last = folder / "last.ckpt"
+    trainer.fit(model, ckpt_path=last if last.is_file() else None)
+
+    start = _model(config, scale)
+    start.specifications = Specifications(
+        problem=Problem.MONO_LABEL_CLASSIFICATION,
+        resolution=Resolution.FRAME,
+        duration=scale.duration,
+        min_duration=scale.duration,
+        warm_up=(0.0, 0.0),
+        classes=[f"speaker#{i + 1}" for i in range(MAX_SPEAKERS)],
+        powerset_max_classes=2,
+        permutation_invariant=True,
+    )
+    start.setup()
+    start.wavlm.load_state_dict(model.wavlm.state_dict())
+    save_checkpoint(start, path)
+    return path
+
+
+def _model(config: WavLMConfig, scale: Scale) -> WavLMSegmentation:
+    return WavLMSegmentation(
+        wavlm=config,
+        conformer=scale.conformer,
+        wavlm_learning_rate=scale.learning_rate,
+        learning_rate=scale.learning_rate,
+    )
