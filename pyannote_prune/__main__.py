@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from .recipe import RecipeRun
 from .recipe_config import Recipe
 from .recipes import read_shipped_recipe, shipped_recipes
 from .report import quickstart_table, specifications_lines, stages_table, structure_table
+from .settings import DiarizationSettings
 from .simulation.command import simulate
 from .specifications import has_specifications, powerset_specifications
 from .wavlm import WavLMConfig
@@ -190,6 +192,14 @@ def export(
         str,
         typer.Option(help="Pipeline that embedding and PLDA come from: local folder or hub id."),
     ] = COMMUNITY_1,
+    fast: Annotated[
+        bool,
+        typer.Option("--fast", help="Share speaker embeddings' frames: same output, less time."),
+    ] = False,
+    bfloat16: Annotated[
+        bool,
+        typer.Option("--bfloat16", help="WavLM in bfloat16: less time, slightly other output."),
+    ] = False,
 ):
     """
     Export SOURCE as a diarization pipeline FOLDER, for `pyannote-audio apply` and the like
@@ -198,9 +208,13 @@ def export(
     """
     with readable_errors():
         if Path(source).is_file() or not is_diarizen(source):
-            model, settings = load_checkpoint(source), None
+            model, settings = load_checkpoint(source), DiarizationSettings()
         else:
             model, settings = load_diarizen(source), load_settings(source)
+        if fast:
+            settings = replace(settings, share_frames=True)
+        if bfloat16:
+            settings = replace(settings, segmentation_dtype="bfloat16")
         export_pipeline(model, folder, parts=parts, settings=settings)
     console.print(f"Wrote {folder}", highlight=False, soft_wrap=True)
 

@@ -139,6 +139,7 @@ def _config(settings: DiarizationSettings, hub_id: str | None) -> dict[str, Any]
         params["median_filter"] = settings.median_filter
         params["min_speakers"] = settings.min_speakers
         params["max_speakers"] = settings.max_speakers
+        params["segmentation_dtype"] = settings.segmentation_dtype
 
     hyper_parameters: dict[str, Any] = {
         "segmentation": {"min_duration_off": settings.min_duration_off}

@@ -32,12 +32,17 @@ class DiarizationSettings:
         Odd. 1 does not filter.
     min_speakers, max_speakers : int, optional
         Bounds for files that come without any information on their number of speakers.
+    share_frames : bool
+        Name the pipeline class of this package even when that of pyannote.audio would do: it
+        computes speaker embeddings faster, with the same results.
+    segmentation_dtype : str, optional
+        "bfloat16" runs WavLM faster, with results that differ a little.
 
     Raises
     ------
     ValueError
-        If the size of the median filter is even or not positive, or if bounds contradict each
-        other.
+        If the size of the median filter is even or not positive, if bounds contradict each other,
+        or if there is no such precision.
     """
 
     clustering: str = "VBxClustering"
@@ -52,10 +57,13 @@ class DiarizationSettings:
     median_filter: int = 1
     min_speakers: int | None = None
     max_speakers: int | None = None
+    share_frames: bool = False
+    segmentation_dtype: str | None = None
 
     def __post_init__(self):
         check_median_filter(self.median_filter)
         check_bounds(self.min_speakers, self.max_speakers)
+        check_dtype(self.segmentation_dtype)
 
     @property
     def needs_embeddings(self) -> bool:
@@ -69,6 +77,8 @@ class DiarizationSettings:
             self.median_filter == 1
             and self.min_speakers is None
             and self.max_speakers is None
+            and self.segmentation_dtype is None
+            and not self.share_frames
             and self.needs_embeddings
         )
 
@@ -86,6 +96,13 @@ def check_bounds(min_speakers: int | None, max_speakers: int | None):
         raise ValueError(
             "`min_speakers` must be positive and at most `max_speakers`, found "
             f"{min_speakers} and {max_speakers}."
+        )
+
+
+def check_dtype(name: str | None):
+    if name not in (None, "bfloat16"):
+        raise ValueError(
+            f'`segmentation_dtype` must be "bfloat16" or None (that of weights), found {name!r}.'
         )
 
 

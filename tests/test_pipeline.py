@@ -5,12 +5,16 @@ import pytest
 import torch
 from helpers import tiny_config
 from pyannote.audio import pipelines
+from pyannote.audio.models.embedding import WeSpeakerResNet34
+from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.sample import SAMPLE_FILE
 from pyannote.core import Annotation
 from scipy.ndimage import median_filter
 
 from pyannote_prune import WavLMSegmentation, save_checkpoint
+from pyannote_prune.embedding import SharedFramesEmbedding
 from pyannote_prune.pipeline import SpeakerDiarization, median_over_frames
+from pyannote_prune.specifications import powerset_specifications
 
 VBX = {
     "segmentation": {"min_duration_off": 0.0},
@@ -42,7 +46,36 @@ def test_without_options_it_is_the_standard_pipeline(arguments):
     stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
     found, expected = ours(SAMPLE_FILE), stock(SAMPLE_FILE)
     assert found.speaker_diarization == expected.speaker_diarization
-    np.testing.assert_array_equal(found.speaker_embeddings, expected.speaker_embeddings)
+    np.testing.assert_allclose(found.speaker_embeddings, expected.speaker_embeddings, rtol=1e-4)
+
+
+def test_shared_frames_do_not_change_the_output(arguments):
+    arguments |= {"embedding": WeSpeakerResNet34(), "clustering": "AgglomerativeClustering"}
+    parameters = {
+        "segmentation": {"min_duration_off": 0.0},
+        "clustering": {"method": "centroid", "min_cluster_size": 2, "threshold": 0.3},
+    }
+    shared = SpeakerDiarization(**arguments)
+    assert isinstance(shared._embedding, SharedFramesEmbedding)
+    assert shared._embedding in shared._inferences.values()
+    apart = SpeakerDiarization(**arguments, share_frames=False)
+    assert not isinstance(apart._embedding, SharedFramesEmbedding)
+    found, expected = (
+        pipeline.instantiate(parameters)(SAMPLE_FILE) for pipeline in (shared, apart)
+    )
+    assert found.speaker_diarization == expected.speaker_diarization
+    np.testing.assert_allclose(found.speaker_embeddings, expected.speaker_embeddings, atol=1e-4)
+
+
+def test_bfloat16_is_for_our_models(arguments):
+    pipeline = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16").instantiate(VBX)
+    assert pipeline._segmentation.model.wavlm.inference_dtype == torch.bfloat16
+    assert isinstance(pipeline(SAMPLE_FILE).speaker_diarization, Annotation)
+    other = PyanNet()
+    other.specifications = powerset_specifications(2.0, 3, 2)
+    other.build()
+    with pytest.raises(ValueError, match="`segmentation_dtype` must be None unless"):
+        SpeakerDiarization(**arguments | {"segmentation": other}, segmentation_dtype="bfloat16")
 
 
 def test_oracle_clustering_needs_no_embedding(arguments):
@@ -115,6 +148,7 @@ def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypat
         ({"median_filter": 2.5}, "`median_filter` must be an odd number"),
         ({"min_speakers": 3, "max_speakers": 2}, "`min_speakers` must be positive and at most"),
         ({"min_speakers": -1}, "`min_speakers` must be positive"),
+        ({"segmentation_dtype": "int8"}, '`segmentation_dtype` must be "bfloat16" or None'),
     ],
 )
 def test_impossible_options_are_refused(arguments, options, message):

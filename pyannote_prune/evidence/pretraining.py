@@ -79,7 +79,8 @@ def pretrain(
         limit_train_batches=scale.epoch,
         limit_val_batches=0,
         callbacks=[
-            ModelCheckpoint(folder, save_last=True, save_top_k=0),
+            # without a value to monitor, the newest one replaces the one before
+            ModelCheckpoint(folder, "last", enable_version_counter=False),
             SeedEachStep(),
             PercentileGradientClipping(),
             StepProgress("Pretraining"),

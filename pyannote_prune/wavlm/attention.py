@@ -90,9 +90,19 @@ class Attention(nn.Module):
         slices = hidden.unflatten(-1, (-1, self.head_dim))[:, :, self.heads]
         # (batch_size, num_frames, num_kept, head_dim)
 
-        # each of the two gates is the sum of four projections, i.e. the projection on the sum
-        weight = self.gate_linear.weight.unflatten(0, (2, 4)).sum(1)
-        bias = self.gate_linear.bias.unflatten(0, (2, 4)).sum(1)
-        update, reset = F.linear(slices, weight, bias).sigmoid().unbind(-1)
+        update, reset = F.linear(slices, *self.summed_gate()).sigmoid().unbind(-1)
         gate = update * (reset * self.gate_constant[self.heads] - 1.0) + 2.0
         return gate.transpose(1, 2)[..., None]
+
+    def summed_gate(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the position gate
+
+        Each of its two parts is the sum of four projections, i.e. the projection on the sum.
+
+        Returns
+        -------
+        weight : (2, head_dim) torch.Tensor
+        bias : (2,) torch.Tensor
+        """
+        weight, bias = self.gate_linear.weight, self.gate_linear.bias
+        return weight.unflatten(0, (2, 4)).sum(1), bias.unflatten(0, (2, 4)).sum(1)

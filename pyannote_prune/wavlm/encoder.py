@@ -3,79 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..gates import DROP_RATES, HardConcrete
-from .attention import Attention
-from .config import LayerConfig, WavLMConfig
+from ..gates import DROP_RATES
+from .config import WavLMConfig
 from .extractor import FeatureExtractor, FeatureProjection
-from .feed_forward import FeedForward
+from .frozen import FrozenWavLM
 from .geometry import frames_per_convolution, receptive_field_size
+from .layer import TransformerLayer
 from .position import PositionalConvolution, RelativePositionBias
-
-
-class TransformerLayer(nn.Module):
-    """Attention and feed-forward blocks, either of which may be gone
-
-    Without its block, a post-norm layer still normalizes; a pre-norm one does not.
-    """
-
-    def __init__(self, config: WavLMConfig, shape: LayerConfig, units: Collection[str]):
-        super().__init__()
-        self.norm_first = config.norm_first
-        self.attention = self.feed_forward = None
-        self.attention_gate = self.feed_forward_gate = None
-        if shape.heads:
-            self.attention = Attention(config, shape.heads, "head" in units)
-            self.attention_gate = _block_gate("attention", units)
-        if shape.neurons:
-            self.feed_forward = FeedForward(config, shape.neurons, "neuron" in units)
-            self.feed_forward_gate = _block_gate("feed_forward", units)
-        self.attention_norm = nn.LayerNorm(config.embed_dim)
-        self.feed_forward_norm = nn.LayerNorm(config.embed_dim)
-        self.dropout = nn.Dropout(config.dropout)
-
-        # parameters that take no part in the output take no part in training
-        if self.norm_first:
-            self.attention_norm.requires_grad_(self.attention is not None)
-            self.feed_forward_norm.requires_grad_(self.feed_forward is not None)
-
-    def forward(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
-        return (
-            self._pre_norm(hidden, position_bias)
-            if self.norm_first
-            else self._post_norm(hidden, position_bias)
-        )
-
-    def _pre_norm(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
-        if self.attention is not None:
-            block = self.attention(self.attention_norm(hidden), position_bias)
-            hidden = hidden + self._gated(block, self.attention_gate)
-        if self.feed_forward is not None:
-            block = self.feed_forward(self.feed_forward_norm(hidden))
-            hidden = hidden + self._gated(block, self.feed_forward_gate)
-        return hidden
-
-    def _post_norm(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
-        if self.attention is not None:
-            block = self.attention(hidden, position_bias)
-            hidden = hidden + self._gated(block, self.attention_gate)
-        hidden = self.attention_norm(hidden)
-        if self.feed_forward is not None:
-            block = self.feed_forward(hidden)
-            hidden = hidden + self._gated(block, self.feed_forward_gate)
-        return self.feed_forward_norm(hidden)
-
-    def _gated(self, block: Tensor, gate: HardConcrete | None) -> Tensor:
-        return self.dropout(block if gate is None else block * gate())
-
-
-def _block_gate(unit: str, units: Collection[str]) -> HardConcrete | None:
-    return HardConcrete(1, DROP_RATES[unit]) if unit in units else None
 
 
 class WavLM(nn.Module):
@@ -89,6 +30,13 @@ class WavLM(nn.Module):
     units : tuple of str, optional
         What has gates: "channel", "head", "neuron", "attention" (whole blocks), "feed_forward"
         (whole blocks). Defaults to nothing.
+
+    Attributes
+    ----------
+    inference_dtype : torch.dtype or None
+        Precision of matrix products in evaluation mode without gradients, for those who accept
+        other results in exchange for speed: `torch.bfloat16`. Not saved. Defaults to None: that of
+        weights.
 
     Shape
     -----
@@ -119,6 +67,8 @@ class WavLM(nn.Module):
         self.config = config
         self.units = tuple(units)
         self.layer_drop = config.layer_drop
+        self.inference_dtype: torch.dtype | None = None
+        self._frozen: FrozenWavLM | None = None
         self.extractor = FeatureExtractor(config, "channel" in units)
         self.projection = FeatureProjection(config)
         self.position = PositionalConvolution(config)
@@ -140,6 +90,8 @@ class WavLM(nn.Module):
 
     def forward(self, waveforms: Tensor) -> list[Tensor]:
         self._check(waveforms)
+        if self._can_freeze():
+            return self._freeze()(waveforms)
         if self.config.normalize_waveform:
             waveforms = F.layer_norm(waveforms, waveforms.shape[-1:])
         hidden = self.projection(*self.extractor(waveforms))
@@ -156,6 +108,33 @@ class WavLM(nn.Module):
             hidden = self._maybe_skip(hidden, layer(hidden, position_bias))
             hidden_states.append(hidden)
         return hidden_states
+
+    def train(self, mode: bool = True) -> WavLM:
+        """Set training mode, which forgets what was computed for inference"""
+        if mode:
+            self._frozen = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # weights that were laid out for this processor can neither be copied nor be sent
+        return self.__dict__ | {"_frozen": None}
+
+    def _can_freeze(self) -> bool:
+        weight = self.norm.weight
+        return not (
+            self.training
+            or self.units
+            or torch.is_grad_enabled()
+            or torch.is_autocast_enabled(weight.device.type)
+            or torch.compiler.is_compiling()
+            or weight.dtype not in (torch.float32, torch.float64)
+        )
+
+    def _freeze(self) -> FrozenWavLM:
+        """Same encoder for inference, made again when weights have changed"""
+        if self._frozen is None or not self._frozen.is_that_of(self):
+            self._frozen = FrozenWavLM(self)
+        return self._frozen
 
     def _maybe_skip(self, before: Tensor, after: Tensor) -> Tensor:
         """Layer drop

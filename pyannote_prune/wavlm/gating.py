@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..gates import HardConcrete
 from .config import LayerConfig, WavLMConfig
-from .encoder import TransformerLayer, WavLM
+from .encoder import WavLM
+from .layer import TransformerLayer
 
 
 def attach_gates(wavlm: WavLM, units: Collection[str]) -> WavLM:

@@ -1,0 +1,152 @@
+"""Transformer layer at inference"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..attention import Attention
+from ..feed_forward import FeedForward
+from ..layer import TransformerLayer
+from .linear import FrozenLinear
+
+
+class FrozenLayer:
+    """Transformer layer without gates, in as few matrix products as possible
+
+    Parameters
+    ----------
+    layer : TransformerLayer
+    dtype : torch.dtype
+        Of matrix products. Normalizations and residual connections keep that of hidden states.
+    """
+
+    def __init__(self, layer: TransformerLayer, dtype: torch.dtype):
+        self.norm_first = layer.norm_first
+        self.attention = layer.attention and FrozenAttention(layer.attention, dtype)
+        self.feed_forward = layer.feed_forward and FrozenFeedForward(layer.feed_forward, dtype)
+        self.blocks = (
+            (self.attention, layer.attention_norm.forward),
+            (self.feed_forward, layer.feed_forward_norm.forward),
+        )
+
+    def __call__(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        """
+
+        Parameters
+        ----------
+        hidden : (batch_size, num_frames, embed_dim) torch.Tensor
+        position_bias : (num_heads, num_frames, num_frames) torch.Tensor
+            For all heads of the dense encoder.
+        """
+        for block, norm in self.blocks:
+            if self.norm_first:
+                if block is not None:
+                    hidden = hidden + block(norm(hidden), position_bias)
+            else:
+                if block is not None:
+                    hidden = hidden + block(hidden, position_bias)
+                hidden = norm(hidden)
+        return hidden
+
+
+class FrozenAttention:
+    """Self-attention whose projections, and the gate of its position bias, are one product"""
+
+    def __init__(self, attention: Attention, dtype: torch.dtype):
+        self.head_dim = attention.head_dim
+        self.heads = attention.heads.tolist()
+        self.constant = attention.gate_constant.detach()[attention.heads]
+        projections = (attention.query, attention.key, attention.value)
+        weights = [projection.weight.detach() for projection in projections]
+        biases = [projection.bias.detach() for projection in projections]
+        gate_weight, gate_bias = self._position_gate(attention)
+        weight, bias = torch.cat([*weights, gate_weight]), torch.cat([*biases, gate_bias])
+        self.input = FrozenLinear(weight, bias, dtype)
+        self.output = FrozenLinear.from_module(attention.output, dtype)
+
+    def _position_gate(self, attention: Attention) -> tuple[Tensor, Tensor]:
+        """Weight and bias, of inputs that are whole frames: heads look at their own slice
+
+        Returns
+        -------
+        weight : (2 * num_kept, embed_dim) torch.Tensor
+        bias : (2 * num_kept,) torch.Tensor
+        """
+        weight, bias = (tensor.detach() for tensor in attention.summed_gate())
+        whole = weight.new_zeros(2, len(self.heads), attention.query.in_features)
+        for index, head in enumerate(self.heads):
+            whole[:, index, head * self.head_dim : (head + 1) * self.head_dim] = weight
+        return whole.flatten(0, 1), bias.repeat_interleave(len(self.heads))
+
+    def __call__(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        num_kept = len(self.heads)
+        mixed = self.input(hidden)
+        *projections, gates = mixed.tensor_split(
+            [num_kept * self.head_dim * i for i in (1, 2, 3)], dim=-1
+        )
+        query, key, value = (
+            part.unflatten(-1, (num_kept, self.head_dim)).transpose(1, 2) for part in projections
+        )
+        # (batch_size, num_kept, num_frames, head_dim)
+
+        update, reset = gates.to(self.constant.dtype).sigmoid_().chunk(2, dim=-1)
+        gates = (update * (reset * self.constant - 1.0) + 2.0).to(mixed.dtype)
+        # (batch_size, num_frames, num_kept)
+
+        attend = head_by_head if hidden.device.type == "cpu" else all_heads
+        context = attend(query, key, value, gates, position_bias, self.heads)
+        return self.output(context)
+
+
+def all_heads(
+    query: Tensor, key: Tensor, value: Tensor, gates: Tensor, bias: Tensor, heads: list[int]
+) -> Tensor:
+    """Attention of all heads at once
+
+    Parameters
+    ----------
+    query, key, value : (batch_size, num_kept, num_frames, head_dim) torch.Tensor
+    gates : (batch_size, num_frames, num_kept) torch.Tensor
+        Factors of the position bias.
+    bias : (num_heads, num_frames, num_frames) torch.Tensor
+        Position bias of all heads of the dense encoder.
+    heads : list of int
+        Indices of those that are left.
+
+    Returns
+    -------
+    context : (batch_size, num_frames, num_kept * head_dim) torch.Tensor
+    """
+    mask = gates.transpose(1, 2)[..., None] * bias[heads]
+    context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return context.transpose(1, 2).flatten(-2)
+
+
+def head_by_head(
+    query: Tensor, key: Tensor, value: Tensor, gates: Tensor, bias: Tensor, heads: list[int]
+) -> Tensor:
+    """Same, with scores that stay in the cache of a processor: see `all_heads`"""
+    batch_size, num_kept, num_frames, head_dim = query.shape
+    context = query.new_empty(batch_size, num_frames, num_kept, head_dim)
+    scores = query.new_empty(num_frames, num_frames)
+    for item in range(batch_size):
+        for index, head in enumerate(heads):
+            torch.mul(gates[item, :, index, None], bias[head], out=scores)
+            keys = key[item, index].T
+            scores.addmm_(query[item, index], keys, alpha=head_dim**-0.5)
+            torch.softmax(scores, dim=-1, out=scores)
+            torch.mm(scores, value[item, index], out=context[item, :, index])
+    return context.flatten(-2)
+
+
+class FrozenFeedForward:
+    """Feed-forward block"""
+
+    def __init__(self, feed_forward: FeedForward, dtype: torch.dtype):
+        self.input = FrozenLinear.from_module(feed_forward.input, dtype)
+        self.output = FrozenLinear.from_module(feed_forward.output, dtype)
+
+    def __call__(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        return self.output(torch.ops.aten.gelu_(self.input(hidden)))

@@ -1,0 +1,52 @@
+"""Linear layers at inference"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class FrozenLinear:
+    """Linear layer whose weight lies in memory as the processor likes it
+
+    Parameters
+    ----------
+    weight : (num_outputs, num_inputs) torch.Tensor
+    bias : (num_outputs,) torch.Tensor
+    dtype : torch.dtype
+        Of the product: inputs are converted to it, outputs are not converted back.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype):
+        self.weight, self.bias = weight.detach().to(dtype), bias.detach().to(dtype)
+        self.is_packed = can_pack(self.weight)
+        if self.is_packed:
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight.contiguous())
+
+    @classmethod
+    def from_module(cls, linear: nn.Linear, dtype: torch.dtype) -> FrozenLinear:
+        return cls(linear.weight, linear.bias, dtype)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        inputs = inputs.to(self.bias.dtype)
+        if not self.is_packed:
+            return F.linear(inputs, self.weight, self.bias)
+        return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
+
+
+def can_pack(weight: Tensor) -> bool:
+    """Whether oneDNN has its own layout for this weight
+
+    torch has no public function for what its compiler does with frozen weights: where these are
+    missing, linear layers stay as they are.
+    """
+    names = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if not all(hasattr(torch.ops.mkldnn, name) for name in names):
+        return False
+    if weight.dtype == torch.bfloat16:
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return weight.dtype == torch.float32

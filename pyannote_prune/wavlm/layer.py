@@ -1,0 +1,73 @@
+"""Transformer layer"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch.nn as nn
+from torch import Tensor
+
+from ..gates import DROP_RATES, HardConcrete
+from .attention import Attention
+from .config import LayerConfig, WavLMConfig
+from .feed_forward import FeedForward
+
+
+class TransformerLayer(nn.Module):
+    """Attention and feed-forward blocks, either of which may be gone
+
+    Without its block, a post-norm layer still normalizes; a pre-norm one does not.
+    """
+
+    def __init__(self, config: WavLMConfig, shape: LayerConfig, units: Collection[str]):
+        super().__init__()
+        self.norm_first = config.norm_first
+        self.attention = self.feed_forward = None
+        self.attention_gate = self.feed_forward_gate = None
+        if shape.heads:
+            self.attention = Attention(config, shape.heads, "head" in units)
+            self.attention_gate = _block_gate("attention", units)
+        if shape.neurons:
+            self.feed_forward = FeedForward(config, shape.neurons, "neuron" in units)
+            self.feed_forward_gate = _block_gate("feed_forward", units)
+        self.attention_norm = nn.LayerNorm(config.embed_dim)
+        self.feed_forward_norm = nn.LayerNorm(config.embed_dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+        # parameters that take no part in the output take no part in training
+        if self.norm_first:
+            self.attention_norm.requires_grad_(self.attention is not None)
+            self.feed_forward_norm.requires_grad_(self.feed_forward is not None)
+
+    def forward(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        return (
+            self._pre_norm(hidden, position_bias)
+            if self.norm_first
+            else self._post_norm(hidden, position_bias)
+        )
+
+    def _pre_norm(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        if self.attention is not None:
+            block = self.attention(self.attention_norm(hidden), position_bias)
+            hidden = hidden + self._gated(block, self.attention_gate)
+        if self.feed_forward is not None:
+            block = self.feed_forward(self.feed_forward_norm(hidden))
+            hidden = hidden + self._gated(block, self.feed_forward_gate)
+        return hidden
+
+    def _post_norm(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
+        if self.attention is not None:
+            block = self.attention(hidden, position_bias)
+            hidden = hidden + self._gated(block, self.attention_gate)
+        hidden = self.attention_norm(hidden)
+        if self.feed_forward is not None:
+            block = self.feed_forward(hidden)
+            hidden = hidden + self._gated(block, self.feed_forward_gate)
+        return self.feed_forward_norm(hidden)
+
+    def _gated(self, block: Tensor, gate: HardConcrete | None) -> Tensor:
+        return self.dropout(block if gate is None else block * gate())
+
+
+def _block_gate(unit: str, units: Collection[str]) -> HardConcrete | None:
+    return HardConcrete(1, DROP_RATES[unit]) if unit in units else None
