@@ -28,6 +28,7 @@ from .report import quickstart_table, specifications_lines, stages_table, struct
 from .settings import DiarizationSettings
 from .simulation.command import simulate
 from .specifications import has_specifications, powerset_specifications
+from .speed.command import diarization, speed
 from .wavlm import WavLMConfig
 from .wavlm.presets import PRESETS
 
@@ -235,6 +236,8 @@ benchmark = typer.Typer(help="Measure what the README claims.", no_args_is_help=
 app.add_typer(benchmark, name="benchmark")
 register(simulate)
 register(accuracy, benchmark)
+register(speed, benchmark)
+register(diarization, benchmark)
 
 
 if __name__ == "__main__":

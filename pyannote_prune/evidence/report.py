@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from ..tables import markdown_table
 from .arms import METHODS
 
 # one color and one marker per method (palette of Okabe and Ito)
@@ -98,9 +99,7 @@ def rich_table(results: Mapping[str, Any]) -> Table:
 
 def markdown(results: Mapping[str, Any]) -> str:
     """Table for a README"""
-    separators = ["---"] + ["---:"] * (len(COLUMNS) - 1)
-    lines = [COLUMNS, separators, *rows(results)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown_table(COLUMNS, rows(results))
 
 
 def plot(results: Mapping[str, Any], path: Path):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pyannote.audio import Pipeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from ..segmentation import WavLMSegmentation
+from ..speed import take_turns
 
 COMPONENTS = {"missed": "missed detection", "false_alarm": "false alarm", "confusion": "confusion"}
 
@@ -46,8 +46,6 @@ def real_time_factors(
 ) -> dict[str, float]:
     """Processing time over duration, of one window at a time
 
-    Models take turns, so that whatever else the machine does concerns all of them.
-
     Parameters
     ----------
     models : dict of WavLMSegmentation
@@ -57,11 +55,6 @@ def real_time_factors(
         Number of measures of each model, of which the median counts. Defaults to 15.
     """
     window = torch.randn(1, 1, round(duration * 16000))
-    times: dict[str, list[float]] = {name: [] for name in models}
-    for _ in range(num_rounds + 1):
-        for name, model in models.items():
-            start = time.perf_counter()
-            model(window)
-            times[name].append(time.perf_counter() - start)
-    # the first round is slower
-    return {name: statistics.median(found[1:]) / duration for name, found in times.items()}
+    functions = {name: partial(model, window) for name, model in models.items()}
+    measures = take_turns(functions, num_rounds)
+    return {name: measure.seconds / duration for name, measure in measures.items()}

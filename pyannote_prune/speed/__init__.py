@@ -1,0 +1,5 @@
+"""How fast models are, compared in one run"""
+
+from .measure import Measure, matrix_peak, peak_memory, take_turns
+
+__all__ = ["Measure", "matrix_peak", "peak_memory", "take_turns"]

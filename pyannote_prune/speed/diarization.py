@@ -1,0 +1,122 @@
+"""Where the time of a whole diarization goes"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from pyannote.audio import Pipeline, pipelines
+from pyannote.audio.models.embedding import WeSpeakerResNet34
+
+from ..pipeline import NoPLDA, SpeakerDiarization
+from .experiment import SAMPLE_RATE, describe_machine, speech
+from .measure import summarize
+from .subjects import load
+
+CLASSES = {"stock": pipelines.SpeakerDiarization, "ours": SpeakerDiarization}
+
+
+def make_pipelines(name: str, device: str = "cpu") -> dict[str, Pipeline]:
+    """Pipeline of pyannote.audio, and ours, with the same parts
+
+    Parameters
+    ----------
+    name : str
+        Preset (random weights), or checkpoint. Speaker embeddings are those of a WeSpeaker ResNet34
+        of random weights: time does not depend on them.
+    device : str
+    """
+    torch.manual_seed(0)
+    segmentation, embedding = load(name), WeSpeakerResNet34().eval()
+    if segmentation.specifications.powerset:
+        with torch.no_grad():
+            # random weights could hear nothing
+            segmentation.classifier.bias[0] -= 10.0
+    found = {}
+    for title, make in CLASSES.items():
+        pipeline = make(
+            segmentation=segmentation,
+            embedding=embedding,
+            plda=NoPLDA(),
+            clustering="AgglomerativeClustering",
+            segmentation_batch_size=8,
+            embedding_batch_size=8,
+            embedding_exclude_overlap=True,
+        )
+        clustering = {"method": "centroid", "min_cluster_size": 12, "threshold": 0.7}
+        pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}, "clustering": clustering})
+        found[title] = pipeline.to(torch.device(device))
+    return found
+
+
+class Stopwatch:
+    """Hook of a pipeline that adds up the time of each of its steps"""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def __call__(self, step: str, *args, **kwargs):
+        now = time.perf_counter()
+        self.seconds[step] = self.seconds.get(step, 0.0) + now - self.last
+        self.last = now
+
+
+def measure_diarization(
+    name: str = "base-s80-md",
+    duration: float = 120.0,
+    device: str = "cpu",
+    num_rounds: int = 5,
+    report: Callable[[str], None] = lambda step: None,
+) -> dict[str, Any]:
+    """Time whole diarizations in turn
+
+    Parameters
+    ----------
+    name : str
+        Segmentation model.
+    duration : float
+        Length of the conversation, in seconds.
+    device : str
+    num_rounds : int
+    report : callable
+        Called with what is going to be measured.
+
+    Returns
+    -------
+    results : dict
+        Seconds in all and by step, for "stock" and "ours", ratio, and whether outputs agree.
+    """
+    file = {"waveform": speech(1, duration), "sample_rate": SAMPLE_RATE}
+    both = make_pipelines(name, device)
+    times: dict[str, list[float]] = {title: [] for title in both}
+    steps: dict[str, list[dict[str, float]]] = {title: [] for title in both}
+    outputs = {}
+    for number in range(num_rounds):
+        for title, pipeline in both.items():
+            report(f"{title}, {number + 1} of {num_rounds}")
+            watch = Stopwatch()
+            start = time.perf_counter()
+            outputs[title] = pipeline(dict(file), hook=watch)
+            times[title].append(time.perf_counter() - start)
+            steps[title].append(watch.seconds)
+    medians = {title: summarize(found).seconds for title, found in times.items()}
+    one, other = outputs["ours"], outputs["stock"]
+    return {
+        "machine": describe_machine(device),
+        "name": name,
+        "duration": duration,
+        "seconds": medians,
+        "steps": {
+            title: {step: summarize([s[step] for s in found]).seconds for step in found[0]}
+            for title, found in steps.items()
+        },
+        "ratio": medians["stock"] / medians["ours"],
+        "same_diarization": one.speaker_diarization == other.speaker_diarization,
+        "largest_difference_of_embeddings": float(
+            np.nanmax(np.abs(one.speaker_embeddings - other.speaker_embeddings))
+        ),
+    }

@@ -1,0 +1,81 @@
+"""Tables of what was measured"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..tables import markdown_table
+
+SPEED_COLUMNS = (
+    "Network",
+    "Precision",
+    "Batch",
+    "ms (quartiles)",
+    "RTF",
+    "Share of peak",
+    "Memory (MB)",
+    "Against the first one",
+)
+
+
+def speed_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Cells, in the order of SPEED_COLUMNS"""
+    rows, first = [], {}
+    for row in results["rows"]:
+        case = (row["batch_size"], row["duration"])
+        first.setdefault(case, row["seconds"])
+        spread = f"{1e3 * row['lowest']:.0f} to {1e3 * row['highest']:.0f}"
+        share = row["share_of_peak"]
+        rows.append(
+            (
+                f"{row['name']}, {row['part']}",
+                row["dtype"],
+                f"{row['batch_size']} x {row['duration']:g} s",
+                f"{1e3 * row['seconds']:.0f} ({spread})",
+                f"{row['real_time_factor']:.4f}",
+                "" if share is None else f"{share:.0%}",
+                f"{row['memory'] / 1e6:.0f}",
+                f"{first[case] / row['seconds']:.1f} x",
+            )
+        )
+    return rows
+
+
+def speed_markdown(results: Mapping[str, Any]) -> str:
+    """Table, and what it takes to understand it"""
+    peaks = ", ".join(f"{2 * v / 1e9:.0f} GFLOP/s in {k}" for k, v in results["peak"].items())
+    lines = [f"{results['machine']}. Products of matrices: {peaks}.", ""]
+    lines += [markdown_table(SPEED_COLUMNS, speed_rows(results), num_texts=3)]
+    for name, found in results["deviations"].items():
+        lines.append(
+            f"{name} in bfloat16: log-probabilities within {found['log_probabilities']:.3f} of "
+            f"float32, same class for {found['same_decisions']:.2%} of frames.\n"
+        )
+    return "\n".join(lines)
+
+
+def training_markdown(results: Mapping[str, Any]) -> str:
+    return (
+        f"{results['machine']}. One step of distillation-pruning ({results['preset']}, "
+        f"{results['batch_size']} x {results['duration']:g} s) takes "
+        f"{results['step']['seconds']:.2f} s, {results['ratio']:.2f} times three forward passes of "
+        f"`transformers` ({results['yardstick']['seconds']:.2f} s), and "
+        f"{results['memory'] / 1e9:.1f} GB beyond weights and what optimizers keep.\n"
+    )
+
+
+def diarization_markdown(results: Mapping[str, Any]) -> str:
+    """Time of each step, for both pipelines"""
+    seconds, steps = results["seconds"], results["steps"]
+    rows: Sequence[tuple[str, ...]] = [
+        (step, f"{steps['stock'][step]:.1f}", f"{steps['ours'].get(step, 0.0):.1f}")
+        for step in steps["stock"]
+    ] + [("all", f"{seconds['stock']:.1f}", f"{seconds['ours']:.1f}")]
+    agree = "the same" if results["same_diarization"] else "NOT the same"
+    return (
+        f"{results['machine']}. {results['name']}, {results['duration']:g} s of conversation.\n\n"
+        + markdown_table(("Step", "pyannote.audio (s)", "pyannote-prune (s)"), rows, num_texts=1)
+        + f"\n{results['ratio']:.2f} times faster; outputs are {agree}, embeddings within "
+        f"{results['largest_difference_of_embeddings']:.1e}.\n"
+    )

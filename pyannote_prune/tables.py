@@ -1,0 +1,29 @@
+"""Tables for a README"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def markdown_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1
+) -> str:
+    """Table in Markdown
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Their titles.
+    rows : sequence of sequence of str
+    num_texts : int, optional
+        Number of first columns that are text: others are numbers, aligned to the right.
+
+    Examples
+    --------
+    >>> print(markdown_table(("Arm", "DER"), [("dense", "18.5")]), end="")
+    | Arm | DER |
+    | --- | ---: |
+    | dense | 18.5 |
+    """
+    separators = ["---"] * num_texts + ["---:"] * (len(columns) - num_texts)
+    return "".join(f"| {' | '.join(line)} |\n" for line in (columns, separators, *rows))

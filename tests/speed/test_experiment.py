@@ -1,0 +1,90 @@
+"""`pyannote-prune benchmark speed` and `diarization`, on small networks"""
+
+import json
+
+import pytest
+import torch
+from helpers import tiny_config, tiny_model
+from typer.testing import CliRunner
+
+from pyannote_prune import WavLMConfig, cost, save_checkpoint
+from pyannote_prune.__main__ import app
+from pyannote_prune.speed.experiment import deviation, measure_speed, measure_training, speech
+from pyannote_prune.speed.report import speed_rows
+from pyannote_prune.speed.subjects import PRESETS, YARDSTICKS, load, subjects, yardstick_config
+from pyannote_prune.wavlm.huggingface import config_from_transformers
+
+
+@pytest.fixture
+def checkpoint(tmp_path) -> str:
+    path = tmp_path / "tiny.ckpt"
+    save_checkpoint(tiny_model(), path)
+    return str(path)
+
+
+def test_one_row_per_part_precision_and_case(checkpoint):
+    results = measure_speed([checkpoint], [(1, 1.0), (2, 0.5)], num_rounds=1)
+    assert len(results["rows"]) == 2 * 2 * 2
+    macs = cost(tiny_config()).macs_per_second
+    for row in results["rows"]:
+        audio = row["batch_size"] * row["duration"]
+        assert row["real_time_factor"] == pytest.approx(row["seconds"] / audio)
+        if row["part"] == "encoder":
+            share = macs * audio / row["seconds"] / results["peak"][row["dtype"]]
+            assert row["share_of_peak"] == pytest.approx(share)
+    # networks are compared with the first one of the same case
+    ratios = [cells[-1] for cells in speed_rows(results)]
+    assert ratios[0] == ratios[4] == "1.0 x"
+
+
+def test_same_weights_in_both_precisions():
+    model, waveforms = tiny_model(), speech(2, 1.0)
+    found = subjects("tiny", model, ["encoder", "model"], ["float32", "bfloat16"])
+    with torch.inference_mode():
+        exact, fast = (s.run(waveforms) for s in found if s.part == "model")
+        assert torch.equal(exact, model(waveforms[:, None]))
+        difference = (fast - exact).abs().max()
+        assert 0 < difference < 0.1
+        expected = deviation(model, waveforms)
+    assert expected["log_probabilities"] == pytest.approx(difference.item())
+    assert 0.9 < expected["same_decisions"] <= 1
+    assert model.wavlm.inference_dtype is None
+
+
+@pytest.mark.parametrize("name", YARDSTICKS)
+def test_yardsticks_are_dense_presets(name):
+    config = config_from_transformers(yardstick_config(YARDSTICKS[name]))
+    assert cost(config) == cost(WavLMConfig.preset(YARDSTICKS[name]))
+
+
+def test_unknown_model_is_refused_with_a_suggestion():
+    with pytest.raises(ValueError, match=r"'base-s80'.*[Dd]id you mean 'base-s80-md'"):
+        load("base-s80")
+
+
+def test_training_step_moves_weights_gates_and_multipliers(monkeypatch):
+    monkeypatch.setitem(PRESETS, "base", tiny_config)
+    results = measure_training(batch_size=1, duration=1.0, num_rounds=1)
+    assert results["ratio"] == results["step"]["seconds"] / results["yardstick"]["seconds"]
+
+
+def test_commands_write_tables_and_numbers(checkpoint, tmp_path, monkeypatch):
+    output = tmp_path / "speed"
+    command = ["benchmark", "speed", checkpoint, "--batch", "1", "--window", "1", "--rounds", "1"]
+    result = CliRunner().invoke(app, [*command, "--output", str(output)])
+    assert result.exit_code == 0, result.output
+    assert len(json.loads((output / "speed.json").read_text())["rows"]) == 2
+    assert (output / "speed.md").read_text().count("tiny.ckpt, encoder") == 2
+    command = ["benchmark", "diarization", checkpoint, "--duration", "10", "--rounds", "1"]
+    result = CliRunner().invoke(app, [*command, "--output", str(output)])
+    assert result.exit_code == 0, result.output
+    found = json.loads((output / "diarization.json").read_text())
+    assert found["same_diarization"]
+    assert found["largest_difference_of_embeddings"] < 1e-3
+    assert set(found["steps"]["ours"]) >= {"segmentation", "embeddings"}
+
+
+def test_half_a_case_is_refused():
+    result = CliRunner().invoke(app, ["benchmark", "speed", "--batch", "2"])
+    assert result.exit_code == 1
+    assert "go together" in result.output
