@@ -55,7 +55,6 @@ def recipe(
         "pruning": {
             "target_sparsity": arm.sparsity,
             "objective": arm.objective,
-            "extractor_gradient": 0.1 if arm.method == "tenth" else 1.0,
         },
         "stages": stages(arm, scale),
         "trainer": {"accelerator": "auto", "devices": 1},

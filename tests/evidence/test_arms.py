@@ -31,7 +31,6 @@ def test_full_experiment_has_the_arms_that_were_asked_for():
         "magnitude-90",
         "early-80",
         "gates-80-macs",
-        "tenth-80",
         "longer",
     ]
     for group in three_seeds:
@@ -67,5 +66,4 @@ def test_recipes_are_valid(arm):
     checked = Recipe.from_dict(recipe(arm, SMALL, Path("database.yml"), **start), check_files=False)
     assert checked.pruning.target_sparsity == arm.sparsity
     assert checked.pruning.objective == arm.objective
-    assert checked.pruning.extractor_gradient == (0.1 if arm.method == "tenth" else 1.0)
     assert (checked.checkpoint is None) == (arm.method == "scratch")
