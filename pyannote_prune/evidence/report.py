@@ -13,6 +13,10 @@ from rich.table import Table
 from ..tables import markdown_table
 from .arms import METHODS
 
+# arms that fail altogether would flatten all others: errors above that many times that of the dense
+# model are written, not drawn
+CEILING = 1.6
+
 # one color and one marker per method (palette of Okabe and Ito)
 STYLES = {
     "gates": ("#0072B2", "o"),
@@ -105,6 +109,8 @@ def markdown(results: Mapping[str, Any]) -> str:
 def plot(results: Mapping[str, Any], path: Path):
     """Draw DER against sparsity: means, and all seeds
 
+    Errors far above that of the dense model are written at the top instead.
+
     Parameters
     ----------
     results : dict
@@ -115,10 +121,13 @@ def plot(results: Mapping[str, Any], path: Path):
     figure = Figure(figsize=(7, 4.4), dpi=150, layout="constrained")
     axes = figure.subplots()
     found = groups(results)
-    dense = [100 * arm["test"]["der"] for arm in found["dense"]]
-    axes.axhline(statistics.mean(dense), color="#555555", linewidth=1.2, label=METHODS["dense"])
-    if len(dense) > 1:
-        axes.axhspan(min(dense), max(dense), color="#555555", alpha=0.12, linewidth=0)
+    for method, style in (("dense", "-"), ("longer", "--")):
+        level = [100 * arm["test"]["der"] for arm in found[method]]
+        options = {"color": "#555555", "linewidth": 1.2, "linestyle": style}
+        axes.axhline(statistics.mean(level), label=METHODS[method], **options)
+        if len(level) > 1:
+            axes.axhspan(min(level), max(level), color="#555555", alpha=0.12, linewidth=0)
+    ceiling = CEILING * 100 * statistics.mean(arm["test"]["der"] for arm in found["dense"])
     for shift, (method, (color, marker)) in enumerate(STYLES.items()):
         curve = sorted(
             (arms[0]["sparsity"], [100 * arm["test"]["der"] for arm in arms])
@@ -132,7 +141,13 @@ def plot(results: Mapping[str, Any], path: Path):
         axes.plot(x, means, color=color, marker=marker, linewidth=1.4, label=METHODS[method])
         points = [(a, rate) for a, (_, rates) in zip(x, curve, strict=True) for rate in rates]
         axes.plot(*zip(*points, strict=True), ".", color=color, alpha=0.6, markersize=5)
+        for place, mean in zip(x, means, strict=True):
+            if mean > ceiling:
+                text = {"color": color, "ha": "center", "va": "bottom", "fontsize": 9}
+                axes.text(place, ceiling, f"{mean:.0f} %", **text)
+    lowest = min(100 * arm["test"]["der"] for arms in found.values() for arm in arms)
+    axes.set_ylim(0.9 * lowest, ceiling)
     axes.set(xlabel="Parameters of WavLM that are removed (%)", ylabel="DER, held-out (%)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
+    figure.legend(frameon=False, fontsize=8, ncols=3, loc="outside upper center")
     figure.savefig(path, format="png")

@@ -67,3 +67,20 @@ def test_figure_is_drawn_and_depends_on_results(results, tmp_path):
     assert before.shape[0] > 300
     assert before.shape[1] > 500
     assert before.shape != after.shape or (before != after).any()
+
+
+def test_an_arm_that_fails_altogether_does_not_flatten_others(results, tmp_path):
+    """Its value is written at the top: others stay where they are"""
+    for arm in results["arms"]:
+        if arm["group"] == "magnitude-90":
+            arm["test"]["der"] = 0.5
+    plot(results, tmp_path / "fails.png")
+    for arm in results["arms"]:
+        if arm["group"] == "magnitude-90":
+            arm["test"]["der"] = 0.9
+    plot(results, tmp_path / "fails-more.png")
+    one, other = (imread(tmp_path / f"{name}.png") for name in ("fails", "fails-more"))
+    changed = (one != other).any(-1).any(1).nonzero()[0]
+    # the lower half, with the axis and most of the curves, is the same to the pixel
+    assert len(changed) > 0
+    assert changed.max() < 0.5 * len(one)
