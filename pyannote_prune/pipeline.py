@@ -80,11 +80,11 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
                     f"WavLMSegmentation, found {segmentation_dtype!r}."
                 )
             self._segmentation.model.wavlm.inference_dtype = getattr(torch, segmentation_dtype)
-        if share_frames and can_share_frames(self._embedding):
-            self._embedding = SharedFramesEmbedding(self._embedding)
         if self._is_oracle:
             # for files without any speech, whose (zero) embeddings have that dimension
             self._embedding = SimpleNamespace(dimension=0)
+        elif share_frames and can_share_frames(self._embedding):
+            self._embedding = SharedFramesEmbedding(self._embedding)
 
     @property
     def _is_oracle(self) -> bool:

@@ -128,6 +128,8 @@ class WavLM(nn.Module):
             or torch.is_autocast_enabled(weight.device.type)
             or torch.compiler.is_compiling()
             or weight.dtype not in (torch.float32, torch.float64)
+            # whoever watches modules wants them to run
+            or any(module._forward_hooks or module._forward_pre_hooks for module in self.modules())
         )
 
     def _freeze(self) -> FrozenWavLM:

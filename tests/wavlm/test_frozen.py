@@ -159,7 +159,7 @@ def test_another_precision_is_not_ignored():
         assert wavlm(waveforms.double())[-1].dtype == torch.float64
 
 
-def test_training_gradients_gates_and_autocast_take_the_plain_path():
+def test_training_gradients_gates_autocast_and_hooks_take_the_plain_path():
     waveforms = torch.randn(1, 4000)
     wavlm = encoder(tiny_config(), torch.float32)
     assert wavlm(waveforms)[-1].requires_grad
@@ -170,6 +170,11 @@ def test_training_gradients_gates_and_autocast_take_the_plain_path():
             wavlm(waveforms)
         gated = gate(wavlm)
         gated(waveforms)
+        seen = []
+        handle = wavlm.layers[0].register_forward_hook(lambda *arguments: seen.append(arguments))
+        wavlm(waveforms)
+        handle.remove()
+    assert len(seen) == 1
     assert wavlm._frozen is gated._frozen is None
 
 
