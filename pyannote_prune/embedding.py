@@ -56,7 +56,7 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         pairs = zip([self._waveform, *waveforms[:-1]], waveforms, strict=True)
         is_new = torch.tensor([not torch.equal(previous, current) for previous, current in pairs])
         # the last batch may have ended in the middle of a window
-        parts = [] if is_new[0] else [self._frames]
+        parts = [] if is_new[0] else [self._frames.to(self.device)]
         if is_new.any():
             parts.append(self.model_.forward_frames(waveforms[is_new].to(self.device)))
         which = is_new.cumsum(0) - int(is_new[0])

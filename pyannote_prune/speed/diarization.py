@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from pyannote.audio.models.embedding import WeSpeakerResNet34
 
 from ..pipeline import NoPLDA, SpeakerDiarization
 from .experiment import SAMPLE_RATE, describe_machine, speech
-from .measure import summarize
+from .measure import take_turns
 from .subjects import load
 
 CLASSES = {"stock": pipelines.SpeakerDiarization, "ours": SpeakerDiarization}
@@ -92,18 +94,17 @@ def measure_diarization(
     """
     file = {"waveform": speech(1, duration), "sample_rate": SAMPLE_RATE}
     both = make_pipelines(name, device)
-    times: dict[str, list[float]] = {title: [] for title in both}
     steps: dict[str, list[dict[str, float]]] = {title: [] for title in both}
     outputs = {}
-    for number in range(num_rounds):
-        for title, pipeline in both.items():
-            report(f"{title}, {number + 1} of {num_rounds}")
-            watch = Stopwatch()
-            start = time.perf_counter()
-            outputs[title] = pipeline(dict(file), hook=watch)
-            times[title].append(time.perf_counter() - start)
-            steps[title].append(watch.seconds)
-    medians = {title: summarize(found).seconds for title, found in times.items()}
+
+    def run(title: str):
+        report(title)
+        watch = Stopwatch()
+        outputs[title] = both[title](dict(file), hook=watch)
+        steps[title].append(watch.seconds)
+
+    measures = take_turns({title: partial(run, title) for title in both}, num_rounds, device)
+    medians = {title: measure.seconds for title, measure in measures.items()}
     one, other = outputs["ours"], outputs["stock"]
     return {
         "machine": describe_machine(device),
@@ -111,7 +112,8 @@ def measure_diarization(
         "duration": duration,
         "seconds": medians,
         "steps": {
-            title: {step: summarize([s[step] for s in found]).seconds for step in found[0]}
+            # the first round does not count
+            title: {step: statistics.median(s[step] for s in found[1:]) for step in found[0]}
             for title, found in steps.items()
         },
         "ratio": medians["stock"] / medians["ours"],
