@@ -1,7 +1,8 @@
 """Feature extractor at inference
 
-On a CPU, each convolution is a few matrix products over features as they lie in memory, one row a
-frame: with a stride of two, two frames are one row of a matrix of half as many rows.
+On a CPU, each convolution is one matrix product over features as they lie in memory, one row a
+frame: what an output frame sees are consecutive rows, hence one row of a matrix that overlaps the
+next one.
 """
 
 from __future__ import annotations
@@ -104,13 +105,10 @@ class FrozenConvolution:
         self.num_outputs = conv.out_channels + more
 
         weight = F.pad(conv.weight.detach(), (0, 0, 0, num_inputs - conv.in_channels, 0, more))
-        # as many frames at a time as the stride: rows then do not overlap
-        self.weights = [
-            part.flatten(0, 1).to(dtype).contiguous()
-            for part in weight.permute(2, 1, 0).split(self.stride)
-        ]
-        # (num_frames_at_a_time * num_inputs, num_outputs)
-        self.bias = None if conv.bias is None else F.pad(conv.bias.detach(), (0, more)).to(dtype)
+        bias = None if conv.bias is None else F.pad(conv.bias, (0, more))
+        weight = weight.transpose(1, 2).flatten(1)
+        # (num_outputs, kernel * num_inputs)
+        self.linear = FrozenLinear(weight, bias, dtype, gelu=self.norm is None)
 
     def fit(self, waveform: Tensor) -> Callable[[Tensor], Tensor]:
         """Same convolution for all waveforms"""
@@ -128,21 +126,18 @@ class FrozenConvolution:
         -------
         features : (num_frames, num_outputs) torch.Tensor
         """
-        features = features.to(self.weights[0].dtype)
+        features = features.to(self.linear.dtype)
+        num_inputs = features.shape[1]
         num_frames = (len(features) - self.kernel) // self.stride + 1
-        hop = self.stride * features.shape[1]
-        outputs = None
-        for index, weight in enumerate(self.weights):
-            offset = features.storage_offset() + index * hop
-            rows = features.as_strided((num_frames, len(weight)), (hop, 1), offset)
-            if outputs is not None:
-                outputs.addmm_(rows, weight)
-            elif self.bias is not None:
-                outputs = torch.addmm(self.bias, rows, weight)
-            else:
-                outputs = rows @ weight
-        if self.norm is not None:
-            outputs = nn.LayerNorm.forward(self.norm, outputs.to(self.norm.weight.dtype))
+        rows = features.as_strided(
+            (num_frames, self.kernel * num_inputs),
+            (self.stride * num_inputs, 1),
+            features.storage_offset(),
+        )
+        outputs = self.linear(rows)
+        if self.norm is None:
+            return outputs
+        outputs = nn.LayerNorm.forward(self.norm, outputs.to(self.norm.weight.dtype))
         return torch.ops.aten.gelu_(outputs)
 
 

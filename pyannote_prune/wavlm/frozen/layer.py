@@ -145,8 +145,8 @@ class FrozenFeedForward:
     """Feed-forward block"""
 
     def __init__(self, feed_forward: FeedForward, dtype: torch.dtype):
-        self.input = FrozenLinear.from_module(feed_forward.input, dtype)
+        self.input = FrozenLinear.from_module(feed_forward.input, dtype, gelu=True)
         self.output = FrozenLinear.from_module(feed_forward.output, dtype)
 
     def __call__(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
-        return self.output(torch.ops.aten.gelu_(self.input(hidden)))
+        return self.output(self.input(hidden))

@@ -14,26 +14,37 @@ class FrozenLinear:
     Parameters
     ----------
     weight : (num_outputs, num_inputs) torch.Tensor
-    bias : (num_outputs,) torch.Tensor
+    bias : (num_outputs,) torch.Tensor or None
     dtype : torch.dtype
         Of the product: inputs are converted to it, outputs are not converted back.
+    gelu : bool, optional
+        Whether GELU comes next. Defaults to False.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype):
-        self.weight, self.bias = weight.detach().to(dtype), bias.detach().to(dtype)
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, gelu: bool = False
+    ):
+        self.weight = weight.detach().to(dtype)
+        self.bias = None if bias is None else bias.detach().to(dtype)
+        self.dtype, self.gelu = dtype, gelu
         self.is_packed = can_pack(self.weight)
         if self.is_packed:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight.contiguous())
 
     @classmethod
-    def from_module(cls, linear: nn.Linear, dtype: torch.dtype) -> FrozenLinear:
-        return cls(linear.weight, linear.bias, dtype)
+    def from_module(
+        cls, linear: nn.Linear, dtype: torch.dtype, gelu: bool = False
+    ) -> FrozenLinear:
+        return cls(linear.weight, linear.bias, dtype, gelu)
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        inputs = inputs.to(self.bias.dtype)
-        if not self.is_packed:
-            return F.linear(inputs, self.weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
+        inputs = inputs.to(self.dtype)
+        if self.is_packed:
+            # the second "none": GELU is not approximated
+            options = ("gelu", [], "none") if self.gelu else ("none", [], "")
+            return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, *options)
+        outputs = F.linear(inputs, self.weight, self.bias)
+        return torch.ops.aten.gelu_(outputs) if self.gelu else outputs
 
 
 def can_pack(weight: Tensor) -> bool:

@@ -64,7 +64,7 @@ class FrozenPosition:
 
         spectrum = torch.fft.rfft(blocks).flatten(0, 1).unflatten(1, (self.groups, -1))
         # (batch_size * num_blocks, num_groups, num_inputs, num_frequencies)
-        product = spectrum.permute(3, 1, 0, 2) @ self.weight
+        product = spectrum.permute(3, 1, 0, 2).contiguous() @ self.weight
         # (num_frequencies, num_groups, batch_size * num_blocks, num_outputs)
         outputs = torch.fft.irfft(product.permute(2, 1, 3, 0), self.block)[..., : self.hop]
         # (batch_size * num_blocks, num_groups, num_outputs, hop)
