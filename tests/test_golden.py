@@ -8,9 +8,11 @@ import golden
 import numpy as np
 import pytest
 import torch
+from helpers import tiny_model
 
 from pyannote_prune import cost
 from pyannote_prune.diarizen.structure import convert_config
+from pyannote_prune.speed.experiment import speech
 from pyannote_prune.wavlm import WavLM
 from pyannote_prune.wavlm.weights import convert, load_exactly
 
@@ -75,6 +77,26 @@ def test_released_structures_match_the_reference(case):
                 log_probs = model(waveforms[:, None])
             reference = torch.from_numpy(expected[f"{name}.log_probs"])
             assert (log_probs - reference).abs().max() < REACHED, name
+
+
+@pytest.mark.parametrize("case", golden.available("base_s80_md", "large_s80_md") or ["generated"])
+@pytest.mark.slow
+def test_bfloat16_takes_the_same_decisions(case):
+    """Fastest mode on a processor: windows of real speech, with weights of trained magnitude"""
+    if case == "generated":
+        wavlm, *_ = golden.generate(large=False)
+        model = tiny_model(wavlm.config)
+        model.wavlm.load_state_dict(wavlm.state_dict())
+    else:
+        _, model = golden.build(case)
+    waveforms = speech(4, 8.0)[:, None]
+    with torch.inference_mode():
+        exact = model(waveforms)
+        model.wavlm.inference_dtype = torch.bfloat16
+        fast = model(waveforms)
+    assert not torch.equal(fast, exact)
+    assert (fast - exact).abs().max() < 0.02
+    assert (fast.argmax(-1) == exact.argmax(-1)).float().mean() >= 0.995
 
 
 @pytest.mark.parametrize("case", PRUNED)

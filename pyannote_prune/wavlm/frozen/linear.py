@@ -21,9 +21,7 @@ class FrozenLinear:
         Whether GELU comes next. Defaults to False.
     """
 
-    def __init__(
-        self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, gelu: bool = False
-    ):
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, gelu: bool = False):
         self.weight = weight.detach().to(dtype)
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.dtype, self.gelu = dtype, gelu
@@ -32,9 +30,7 @@ class FrozenLinear:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight.contiguous())
 
     @classmethod
-    def from_module(
-        cls, linear: nn.Linear, dtype: torch.dtype, gelu: bool = False
-    ) -> FrozenLinear:
+    def from_module(cls, linear: nn.Linear, dtype: torch.dtype, gelu: bool = False) -> FrozenLinear:
         return cls(linear.weight, linear.bias, dtype, gelu)
 
     def __call__(self, inputs: Tensor) -> Tensor:
