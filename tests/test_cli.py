@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from pyannote_prune import WavLMSegmentation, cost, save_checkpoint
 from pyannote_prune.__main__ import app
+from pyannote_prune.diarizen import write_stand_in
 from pyannote_prune.pipeline import SpeakerDiarization
 from pyannote_prune.recipe_config import Recipe
 
@@ -28,7 +29,7 @@ def fail(*arguments) -> str:
 
 @pytest.fixture
 def repository(tmp_path):
-    released.write_repository(released.random_model(), tmp_path / "repository")
+    write_stand_in(released.random_model(), tmp_path / "repository")
     return tmp_path / "repository"
 
 

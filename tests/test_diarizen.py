@@ -1,16 +1,19 @@
 """Files of DiariZen, real and hostile"""
 
 import shutil
+import tempfile
 
 import golden
 import numpy as np
 import pytest
 import released
 import torch
-from helpers import SHARED, Payload
+from helpers import SHARED, Payload, randomize
+from hypothesis import assume, given, settings
+from strategies import configs
 
 from pyannote_prune import DiarizationSettings, WavLMConfig, WavLMSegmentation, load_diarizen
-from pyannote_prune.diarizen import load_settings
+from pyannote_prune.diarizen import load_settings, write_stand_in
 
 HUB_LAYOUT = SHARED / "fixtures" / "diarizen" / "hub_layout"
 
@@ -24,7 +27,7 @@ def repository(tmp_path):
         shutil.copytree(HUB_LAYOUT / "tiny", folder, copy_function=shutil.copyfile)
         folder.chmod(0o755)
     else:
-        released.write_repository(released.random_model(), folder)
+        write_stand_in(released.random_model(), folder)
     return folder
 
 
@@ -71,7 +74,7 @@ def reference_outputs():
 @pytest.mark.slow
 def test_released_structures_are_found_by_name(case, tmp_path):
     if not HUB_LAYOUT.is_dir():
-        released.write_repository(released.pruned_model(case), tmp_path / "repository")
+        write_stand_in(released.pruned_model(case), tmp_path / "repository")
         edit(tmp_path / "repository", '"wavlm_tiny_base.bin"', f'"wavlm_{case}"')
         model = load_diarizen(tmp_path / "repository")
         assert model.wavlm.config == WavLMConfig.preset(case.replace("_", "-"))
@@ -253,3 +256,16 @@ def test_downloaded_repository_is_used_offline(repository, tmp_path):
     shutil.copytree(repository, cached / "snapshots" / commit)
     model = load_diarizen("someone/released", cache_dir=tmp_path / "cache")
     assert model.specifications.duration == 16.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(configs())
+def test_whatever_was_pruned_a_stand_in_computes_the_same(config):
+    assume(config.layers[0].heads)  # where this format keeps the position bias of all layers
+    model = released.with_head(config)
+    randomize(model)
+    waveforms = torch.randn(1, 1, 4000)
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = load_diarizen(write_stand_in(model, f"{folder}/released"))
+    assert loaded.specifications.duration == model.specifications.duration
+    torch.testing.assert_close(loaded(waveforms), model(waveforms), rtol=0, atol=1e-6)

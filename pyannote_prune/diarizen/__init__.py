@@ -7,5 +7,6 @@ files: they are read as data, and never executed.
 
 from .load import load_diarizen
 from .settings import load_settings
+from .stand_in import write_stand_in
 
-__all__ = ["load_diarizen", "load_settings"]
+__all__ = ["load_diarizen", "load_settings", "write_stand_in"]
