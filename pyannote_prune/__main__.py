@@ -17,6 +17,7 @@ from rich.console import Console
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .convert import is_diarizen, read_source
+from .corpora.command import prepare
 from .diarizen import load_diarizen, load_settings
 from .evidence.command import accuracy
 from .export import COMMUNITY_1, export_pipeline
@@ -234,6 +235,7 @@ def register(command: Callable, group: typer.Typer = app):
 
 benchmark = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
 app.add_typer(benchmark, name="benchmark")
+register(prepare)
 register(simulate)
 register(accuracy, benchmark)
 register(speed, benchmark)

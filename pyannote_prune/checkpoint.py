@@ -19,7 +19,7 @@ from .specifications import has_specifications
 SAFE_CLASSES = [Specifications, Problem, Resolution]
 
 
-def save_checkpoint(model: WavLMSegmentation, path: str | Path):
+def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
     """Save a model in the format of pyannote.audio
 
     Parameters

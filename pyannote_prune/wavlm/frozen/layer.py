@@ -131,13 +131,13 @@ def head_by_head(
     batch_size, num_kept, num_frames, head_dim = query.shape
     context = query.new_empty(batch_size, num_frames, num_kept, head_dim)
     scores = query.new_empty(num_frames, num_frames)
-    for item in range(batch_size):
-        for index, head in enumerate(heads):
-            torch.mul(gates[item, :, index, None], bias[head], out=scores)
-            keys = key[item, index].T
-            scores.addmm_(query[item, index], keys, alpha=head_dim**-0.5)
+    keys, gates = key.transpose(2, 3), gates.transpose(1, 2)[..., None]
+    for item in zip(query, keys, value, gates, context.transpose(1, 2), strict=True):
+        for head, q, k, v, gate, out in zip(heads, *item, strict=True):
+            torch.mul(gate, bias[head], out=scores)
+            scores.addmm_(q, k, alpha=head_dim**-0.5)
             torch.softmax(scores, dim=-1, out=scores)
-            torch.mm(scores, value[item, index], out=context[item, :, index])
+            torch.mm(scores, v, out=out)
     return context.flatten(-2)
 
 

@@ -1,0 +1,135 @@
+"""Pages say what there is: links, commands, names"""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import typer
+
+import pyannote_prune
+from pyannote_prune.__main__ import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "tutorials").glob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "tutorials").glob("*.ipynb"))
+PUBLIC = [name for name in pyannote_prune.__all__ if not name.startswith("_")]
+
+
+class Links(HTMLParser):
+    """Where a page can be reached, and where it leads"""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.targets: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]):
+        attributes = dict(attrs)
+        self.anchors.add(attributes.get("id") or "")
+        if tag == "a" and attributes.get("href"):
+            self.targets.append(attributes["href"])
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Path:
+    """API reference, made with the command of the README"""
+    folder = tmp_path_factory.mktemp("reference")
+    (command,) = re.findall(r"^python -m (pdoc .*) -o api$", PAGES[0].read_text(), flags=re.M)
+    subprocess.run(
+        [sys.executable, "-m", *command.split(), "-o", str(folder)], check=True, timeout=300
+    )
+    return folder
+
+
+def test_reference_has_every_public_name_and_no_broken_link(reference):
+    pages = {path.resolve(): Links(path.read_text()) for path in reference.rglob("*.html")}
+    main = pages[(reference / "pyannote_prune.html").resolve()]
+    assert set(PUBLIC) <= main.anchors
+    checked = 0
+    for path, links in pages.items():
+        for target in links.targets:
+            parts = urlsplit(target)
+            if parts.scheme:
+                continue
+            page = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert page in pages, f"{path.name}: {target}"
+            assert unquote(parts.fragment) in pages[page].anchors | {""}, f"{path.name}: {target}"
+            checked += 1
+    assert checked > 100
+
+
+@pytest.mark.parametrize("page", PAGES + NOTEBOOKS, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        parts = urlsplit(target)
+        if parts.scheme:
+            continue
+        found = page.parent / unquote(parts.path) if parts.path else page
+        assert found.is_file(), target
+        if parts.fragment:
+            headings = re.findall(r"^#+ (.*)$", found.read_text(), flags=re.M)
+            assert parts.fragment in map(slug, headings), target
+
+
+def slug(heading: str) -> str:
+    """Anchor of a heading on a page of Markdown, as GitHub makes it"""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_say_what_they_take_and_give(name):
+    thing = getattr(pyannote_prune, name)
+    text = inspect.getdoc(thing)
+    assert text
+    first, *_ = text.splitlines()
+    assert not first.endswith(".")
+    parameters = [
+        parameter.name
+        for parameter in inspect.signature(thing).parameters.values()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    for parameter in parameters:
+        assert re.search(rf"\b{parameter}\b", text), parameter
+    if inspect.isfunction(thing):
+        gives = inspect.signature(thing).return_annotation not in (None, "None")
+        assert ("Returns\n-------" in text) == gives
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_pages_exist(page):
+    known = commands(typer.main.get_command(app))
+    for line in re.findall(r"pyannote-prune ([a-z][^`|#\n]*)", page.read_text()):
+        words = line.split()
+        name = " ".join(words[:2]) if words[0] == "benchmark" else words[0]
+        assert name in known, line
+        for option in re.findall(r"--[a-z0-9-]+", line):
+            assert option in known[name], line
+
+
+def commands(group, prefix: str = "") -> dict[str, set[str]]:
+    """Options of each command"""
+    found = {}
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found |= commands(command, f"{prefix}{name} ")
+        else:
+            found[prefix + name] = {
+                option for parameter in command.params for option in parameter.opts
+            }
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_that_examples_import_exist(page):
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.M | re.S):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                scope: dict = {}
+                exec(ast.unparse(node), scope)
