@@ -1,0 +1,142 @@
+"""From downloaded files to those of `database.yml`"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from .audio import convert, get_duration
+from .layouts import CORPORA, Corpus
+from .recordings import SUBSETS, Recording, Turn
+from .rttm import read_rttm, read_uem, rttm_line, uem_line
+from .summary import Summary, fit, summarize
+from .textgrid import read_textgrid
+
+
+def prepare(
+    corpus: Corpus | str,
+    source: Path,
+    output: Path = Path("data"),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Summary]:
+    """Write the audio, lists, RTTM and UEM of a corpus, as `database.yml` expects them
+
+    Nothing is converted before all files are there and all references are read. Recordings that
+    are there are not converted again: the same call goes on with what was interrupted.
+
+    Parameters
+    ----------
+    corpus : Corpus or str
+        ami, aishell4 or alimeeting.
+    source : Path
+        Folder where official archives were extracted.
+    output : Path, optional
+        Folder `data` of `database.yml`. The corpus has its own folder there.
+    progress : callable, optional
+        Called with the number of recordings that are done, and their total.
+
+    Returns
+    -------
+    summaries : dict of str to Summary
+        By subset.
+
+    Raises
+    ------
+    OSError
+        If a file is missing. The message says where to download it.
+    ValueError
+        If a file is not what it should be.
+    """
+    layout = CORPORA[Corpus(corpus)]
+    subsets = layout.find(Path(source))
+    recordings = [recording for subset in SUBSETS for recording in subsets[subset]]
+    check_files(recordings, layout.name, layout.origin)
+    references = {recording.uri: read_turns(recording) for recording in recordings}
+    regions = {recording.uri: read_regions(recording) for recording in recordings}
+
+    folder = Path(output) / layout.name
+    for name in ("audio", "lists", "rttm", "uem"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    summaries, done = {}, 0
+    for subset in SUBSETS:
+        durations = {}
+        for recording in subsets[subset]:
+            audio = folder / "audio" / f"{recording.uri}.wav"
+            if not audio.is_file():
+                convert(recording.audio, audio)
+            durations[recording.uri] = get_duration(audio)
+            done += 1
+            progress(done, len(recordings))
+        turns = {uri: fit(references[uri], duration) for uri, duration in durations.items()}
+        lines = [rttm_line(uri, turn) for uri in turns for turn in turns[uri]]
+        write(folder / "rttm" / f"{subset}.rttm", lines)
+        lines = [
+            uem_line(uri, max(0.0, start), min(end, duration))
+            for uri, duration in durations.items()
+            for start, end in regions[uri]
+            if start < duration
+        ]
+        write(folder / "uem" / f"{subset}.uem", lines)
+        write(folder / "lists" / f"{subset}.lst", [f"{uri}\n" for uri in durations])
+        summaries[subset] = summarize(references, turns, durations)
+    return summaries
+
+
+def check_files(recordings: Sequence[Recording], name: str, origin: str):
+    """Raise an error that tells what to download"""
+    missing = {}
+    for recording in recordings:
+        if len(recording.uri.split()) != 1:
+            raise ValueError(
+                f"Names of recordings must not have spaces, found {str(recording.audio)!r}: "
+                "rename it."
+            )
+        paths = [recording.audio, recording.reference, recording.regions]
+        paths = [path for path in paths if path is not None]
+        absent = [path for path in paths if not path.is_file()]
+        if absent:
+            missing[recording.uri] = absent, [path for path in paths if path not in absent]
+    if missing:
+        uri, (absent, present) = next(iter(missing.items()))
+        others = f", and {len(missing) - 1} other incomplete recordings" if len(missing) > 1 else ""
+        raise FileNotFoundError(
+            f"`source` must hold the audio and the reference of each recording of {name}, found "
+            f"{_and(present) or 'nothing'} for {uri!r}, but no {_and(absent)}{others}: download "
+            f"from {origin}."
+        )
+
+
+def _and(paths: Sequence[Path]) -> str:
+    return " and ".join(repr(str(path)) for path in paths)
+
+
+def read_turns(recording: Recording) -> list[Turn]:
+    """Speaker turns as they were written, in order of time
+
+    Raises
+    ------
+    ValueError
+        If the file is malformed, or if the name of a speaker has spaces, which RTTM forbids.
+    """
+    path = recording.reference
+    turns = read_textgrid(path) if path.suffix == ".TextGrid" else read_rttm(path)
+    for turn in turns:
+        if len(turn.speaker.split()) != 1:
+            raise ValueError(
+                f"Names of speakers must not have spaces, nor be empty, found {turn.speaker!r} in "
+                f"{str(path)!r}: rename this speaker."
+            )
+    return sorted(turns)
+
+
+def read_regions(recording: Recording) -> list[tuple[float, float]]:
+    """Annotated regions, that may go on after the end of the recording"""
+    return [(0.0, math.inf)] if recording.regions is None else read_uem(recording.regions)
+
+
+def write(path: Path, lines: Iterable[str]):
+    """Write to a neighbour, then rename"""
+    draft = path.with_suffix(".draft")
+    draft.write_text("".join(lines), encoding="utf-8")
+    draft.replace(path)
