@@ -16,7 +16,7 @@ PARTS = {"train": "Train", "development": "Eval", "test": "Test"}
 
 
 def find(source: Path) -> dict[str, list[Recording]]:
-    """Recordings of each subset, named after their meeting"""
+    """Recordings of each subset, named as their audio files are"""
     return {subset: _find(source, part) for subset, part in PARTS.items()}
 
 
@@ -24,19 +24,13 @@ def _find(source: Path, part: str) -> list[Recording]:
     # the archive of the training part has no outer folder, others have one
     folder, outer = source / f"{part}_Ali_far", source / f"{part}_Ali" / f"{part}_Ali_far"
     folder = outer if outer.is_dir() else folder
-    audio, references = {}, folder / "textgrid_dir"
-    for name in sorted(names(folder / "audio_dir", ".wav")):
-        # R0003_M0046_MS002: room, meeting, array. Its TextGrid is R0003_M0046.
-        uri = re.sub(r"_MS\d+$", "", name)
-        path = folder / "audio_dir" / f"{name}.wav"
-        if uri in audio:
-            raise ValueError(
-                f"`source` must hold one recording of each meeting, found {str(audio[uri])!r} and "
-                f"{str(path)!r}: keep one of them."
-            )
-        audio[uri] = path
-    uris = audio.keys() | names(references, ".TextGrid")
-    if not uris:
+    audio, references = folder / "audio_dir", folder / "textgrid_dir"
+    # R0003_M0046_MS002: room, meeting, array. Its TextGrid is R0003_M0046.
+    found = {name: re.sub(r"_MS\d+$", "", name) for name in names(audio, ".wav")}
+    silent = names(references, ".TextGrid") - set(found.values())
+    # these have no audio, which is an error that whoever opens it reports
+    found |= {f"{meeting}_MS*": meeting for meeting in silent}
+    if not found:
         raise FileNotFoundError(
             f"`source` must hold Train_Ali_far, Eval_Ali and Test_Ali, found nothing in "
             f"{str(folder)!r}: download from {ORIGIN}."
@@ -44,8 +38,8 @@ def _find(source: Path, part: str) -> list[Recording]:
     return [
         Recording(
             uri=uri,
-            audio=audio.get(uri, folder / "audio_dir" / f"{uri}_MS*.wav"),
-            reference=references / f"{uri}.TextGrid",
+            audio=audio / f"{uri}.wav",
+            reference=references / f"{meeting}.TextGrid",
         )
-        for uri in sorted(uris)
+        for uri, meeting in sorted(found.items())
     ]

@@ -30,12 +30,15 @@ def test_subsets_are_summed_up(source, tmp_path, monkeypatch):
     assert "│ test │ 1 │ 0.0 │ 0.0 │ 2 │ 20.0% │" in output
     assert "train: turns without duration, left out: 1" in output
     assert (
-        "train: turns after the end of their recording, cut or left out: R0003_M0047 (1)" in output
+        "train: turns after the end of their recording, cut or left out: R0003_M0047_MS006 (1)"
+        in output
     )
     assert "test:" not in output
     assert "Wrote data/AliMeeting" in output
     assert "Protocol: AliMeeting.SpeakerDiarization.Far" in output
-    assert (tmp_path / "data" / "AliMeeting" / "lists" / "test.lst").read_text() == "R8002_M8002\n"
+    assert (
+        tmp_path / "data" / "AliMeeting" / "lists" / "test.lst"
+    ).read_text() == "R8002_M8002_MS802\n"
 
 
 def test_errors_are_messages(source, tmp_path):
