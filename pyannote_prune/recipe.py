@@ -18,7 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from pyannote.database import FileFinder, registry
 
 from .callbacks import BestCheckpoints, PercentileGradientClipping, average_checkpoints
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import last_checkpoint, load_checkpoint, save_checkpoint
 from .cost import cost
 from .export import export_pipeline
 from .figures import plot_structure, plot_training
@@ -30,8 +30,8 @@ from .recipe_config import Recipe, Stage
 from .resume import SeedEachStep, SpeakerDiarization
 from .segmentation import WavLMSegmentation
 from .settings import ORACLE_SETTINGS, DiarizationSettings
+from .skip import SkipNonFinite
 from .sparsity import meet_target, sparsity
-from .stop import StopAtNaN
 from .task import DistillationPruning
 
 TITLES = {
@@ -130,7 +130,7 @@ class RecipeRun:
             model.task = make_task(name)
             trainer, checkpoints = self._trainer(name)
             last = folder / "checkpoints" / "last.ckpt"
-            trainer.fit(model, ckpt_path=last if last.is_file() else None)
+            trainer.fit(model, ckpt_path=last_checkpoint(last))
 
             # training can end before any epoch counts: the last one then has to do
             paths = checkpoints.best_paths or [last]
@@ -210,7 +210,8 @@ class RecipeRun:
     def _trainer(self, name: str) -> tuple[lightning.Trainer, BestCheckpoints]:
         folder, stage = self.folder(name), getattr(self.recipe.stages, name)
         checkpoints = self._checkpoints(name, stage)
-        callbacks = [checkpoints, SeedEachStep(), StopAtNaN(), StepProgress(TITLES[name])]
+        skip = SkipNonFinite(self.recipe.max_skipped_steps)
+        callbacks = [checkpoints, SeedEachStep(), skip, StepProgress(TITLES[name])]
         if stage.clip_percentile is not None:
             callbacks.append(PercentileGradientClipping(stage.clip_percentile))
         attempt = len([*(folder / "logs").glob("*")])

@@ -167,7 +167,8 @@ class Recipe:
 
     `load` and `from_dict` check every value. Paths are then absolute, and `wavlm` and `conformer`
     are what `WavLMSegmentation` takes. `duration` is that of windows, in seconds. `in_memory` keeps
-    decoded audio: 230 MB an hour, in each worker.
+    decoded audio: 230 MB an hour, in each worker. Each stage leaves out up to `max_skipped_steps`
+    steps whose loss is not finite.
     """
 
     protocol: str = rule(
@@ -188,6 +189,7 @@ class Recipe:
     max_speakers_per_frame: int = rule(2, minimum=1)
     num_workers: int = rule(2, minimum=0)
     in_memory: bool = False
+    max_skipped_steps: int = rule(10, minimum=0)
     conformer: dict[str, Any] = field(default_factory=dict)
     pruning: Pruning = Pruning()
     stages: Stages = Stages()

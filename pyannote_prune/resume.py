@@ -18,6 +18,7 @@ from pyannote.audio import tasks
 from torch.utils.data import get_worker_info
 
 from .memory import AudioInMemory
+from .skip import NonFiniteLoss
 
 
 class ResumableSamples:
@@ -76,7 +77,7 @@ class ResumableSamples:
         yield from samples
 
 
-class SpeakerDiarization(AudioInMemory, ResumableSamples, tasks.SpeakerDiarization):
+class SpeakerDiarization(NonFiniteLoss, AudioInMemory, ResumableSamples, tasks.SpeakerDiarization):
     """pyannote.audio's task, which can be resumed in the middle of an epoch"""
 
 
