@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from pyannote.audio.telemetry import set_telemetry_metrics
 from rich.console import Console
+from yaml import YAMLError
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .convert import is_diarizen, read_source
@@ -46,7 +47,8 @@ def readable_errors() -> Iterator[None]:
     """Errors that people can act upon are for reading: no traceback"""
     try:
         yield
-    except (OSError, ValueError) as error:
+    # that of PyYAML is for `database.yml`, which pyannote.database reads
+    except (OSError, ValueError, YAMLError) as error:
         errors.print("Error:", style="bold red", end=" ")
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         logging.getLogger(__name__).debug("traceback", exc_info=True)
@@ -132,10 +134,16 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            help="Released DiariZen model, or WavLM in Hugging Face layout: hub id or folder."
+            help="Checkpoint, or hub id or folder of a released DiariZen model, or of WavLM in "
+            "Hugging Face layout."
         ),
     ],
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint to write.", dir_okay=False)],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="Checkpoint to write, as safetensors if its name ends so.", dir_okay=False
+        ),
+    ],
     duration: Annotated[
         float, typer.Option(help="Window length in seconds (for WavLM alone).", min=0.1)
     ] = 8.0,
@@ -202,6 +210,10 @@ def export(
         bool,
         typer.Option("--bfloat16", help="WavLM in bfloat16: less time, slightly other output."),
     ] = False,
+    safetensors: Annotated[
+        bool,
+        typer.Option("--safetensors", help="Segmentation model in a file that holds no code."),
+    ] = False,
 ):
     """
     Export SOURCE as a diarization pipeline FOLDER, for `pyannote-audio apply` and the like
@@ -217,7 +229,7 @@ def export(
             settings = replace(settings, share_frames=True)
         if bfloat16:
             settings = replace(settings, segmentation_dtype="bfloat16")
-        export_pipeline(model, folder, parts=parts, settings=settings)
+        export_pipeline(model, folder, parts=parts, settings=settings, safetensors=safetensors)
     console.print(f"Wrote {folder}", highlight=False, soft_wrap=True)
 
 

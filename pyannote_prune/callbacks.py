@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from .checkpoint import read_safely
+from .wavlm.weights import is_state_dict
 
 
 class PercentileGradientClipping(lightning.Callback):
@@ -227,7 +228,7 @@ def average_checkpoints(paths: Sequence[str | Path]) -> dict[str, Tensor]:
     first, totals = {}, {}
     for path in paths:
         content = read_safely(path)
-        if not isinstance(content, dict) or "state_dict" not in content:
+        if not isinstance(content, dict) or not is_state_dict(content.get("state_dict")):
             raise ValueError(f"{str(path)!r} must be a Lightning checkpoint: no `state_dict`.")
         state_dict = content["state_dict"]
         first = first or state_dict

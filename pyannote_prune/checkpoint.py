@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from pyannote.audio.core.task import Problem, Resolution, Specifications
+from torch.torch_version import TorchVersion
 
+from .rebuild import rebuild
 from .segmentation import WavLMSegmentation, without_task_modules
 from .specifications import has_specifications
+from .tensors import is_safetensors, read_tensors, write_tensors
+from .whole import whole
 
 # plain data that checkpoints of pyannote.audio hold beside tensors, and `torch.load` does not know
-SAFE_CLASSES = [Specifications, Problem, Resolution]
+# (the last one is the text that pyannote.audio 3 wrote as version of torch)
+SAFE_CLASSES = [Specifications, Problem, Resolution, TorchVersion]
 
 
 def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
-    """Save a model in the format of pyannote.audio
+    """Save a model in the format of pyannote.audio, or as a safetensors file
 
     Parameters
     ----------
     model : WavLMSegmentation
         Its specifications must be known, i.e. it has a task, or was loaded from a checkpoint.
     path : str or Path
-        File to write: `Model.from_pretrained(path)` reads it. An existing file is replaced in one
-        go, once the new one is complete.
+        File to write. `Model.from_pretrained(path)` of pyannote.audio reads it, unless its name
+        ends in ".safetensors": `WavLMSegmentation.from_pretrained(path)` then does, and executes
+        nothing. An existing file is replaced in one go, once the new one is complete.
 
     Raises
     ------
@@ -48,58 +52,41 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
         "hyper_parameters": dict(model.hparams),
     }
     model.on_save_checkpoint(checkpoint)
-    write_atomically(checkpoint, Path(path))
+    write = write_tensors if is_safetensors(path) else write_atomically
+    write(checkpoint, Path(path))
 
 
 def write_atomically(content: Any, path: Path):
     """`torch.save` to a temporary neighbour, then rename"""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with whole(path) as draft:
+        torch.save(content, draft)
 
 
 def load_checkpoint(path: str | Path) -> WavLMSegmentation:
     """Load a model without executing anything from the file
 
-    Same as `Model.from_pretrained(path)`, which trusts the file, but for third-party checkpoints.
+    Same as `Model.from_pretrained(path)`, which trusts the file, but for third-party checkpoints,
+    and for ".safetensors" files.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
-        If the file is not a checkpoint of `WavLMSegmentation`.
+        If the file is damaged, holds code, or is not a checkpoint of `WavLMSegmentation`.
     """
-    content = read_safely(path)
-    try:
-        hparams = content["hyper_parameters"]
-        architecture = content["pyannote.audio"]["architecture"]["class"]
-        state_dict = content["state_dict"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{str(path)!r} must be a pyannote.audio checkpoint, found none: convert released "
-            "models and WavLM weights with `pyannote-prune convert` first."
-        ) from error
-    if architecture != WavLMSegmentation.__name__:
-        raise ValueError(
-            f"{str(path)!r} must be a checkpoint of WavLMSegmentation, found {architecture}: load "
-            "it with pyannote.audio's `Model.from_pretrained`."
-        )
-    model = WavLMSegmentation(**hparams)
-    model.on_load_checkpoint(content)
-    model.load_state_dict(without_task_modules(state_dict))
-    return model.eval()
+    content = read_tensors(path) if is_safetensors(path) else read_safely(path)
+    return rebuild(content, source=repr(str(path)))
 
 
-def read_safely(path: str | Path) -> Any:
+def read_safely(path: str | Path, mmap: bool = False) -> Any:
     """`torch.load` that refuses anything but tensors, plain values and pyannote's specifications
+
+    Parameters
+    ----------
+    path : str or Path
+    mmap : bool, optional
+        Leave tensors on disk until they are used.
 
     Raises
     ------
@@ -112,7 +99,7 @@ def read_safely(path: str | Path) -> Any:
         raise FileNotFoundError(f"No such file: {str(path)!r}.")
     try:
         # SAFE_CLASSES are registered when the package is imported
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{str(path)!r} was not loaded: it is damaged, or holds Python objects that could "
@@ -125,7 +112,17 @@ def read_safely(path: str | Path) -> Any:
         ) from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def last_checkpoint(path: Path) -> Path | None:
+    """Checkpoint to resume from, if there is one, and if it holds no code
+
+    Lightning executed whatever was in its checkpoints before 2.6.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds code.
+    """
+    if not path.is_file():
+        return None
+    read_safely(path, mmap=True)
+    return path

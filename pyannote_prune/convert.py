@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HFValidationError
 
+from .checkpoint import load_checkpoint, read_safely
 from .diarizen import load_diarizen
 from .diarizen.repository import CONFIG
 from .segmentation import WavLMSegmentation
+from .tensors import is_safetensors
 
 
 def read_source(source: str | Path) -> WavLMSegmentation:
-    """Segmentation model from a released one, or from WavLM alone
+    """Segmentation model from a checkpoint or a released one, or from WavLM alone
 
     Parameters
     ----------
     source : str or Path
-        Released DiariZen model (hub id or folder), WavLM in Hugging Face layout (hub id or
-        folder), or WavLM file of DiariZen.
+        Checkpoint, released DiariZen model (hub id or folder), WavLM in Hugging Face layout (hub
+        id or folder), or WavLM file of DiariZen.
 
     Returns
     -------
@@ -31,11 +34,23 @@ def read_source(source: str | Path) -> WavLMSegmentation:
     OSError
         If `source` cannot be found.
     ValueError
-        If it is in neither format, or if its weights do not fit.
+        If it is in none of these formats, or if its weights do not fit.
     """
+    if is_checkpoint(source):
+        return load_checkpoint(source)
     if is_diarizen(source):
         return load_diarizen(source)
     return WavLMSegmentation(wavlm=source).eval()
+
+
+def is_checkpoint(source: str | Path) -> bool:
+    """Whether `source` was written by `save_checkpoint`, rather than by DiariZen's training"""
+    if not Path(source).is_file():
+        return False
+    if is_safetensors(source):
+        return True
+    content = read_safely(source)
+    return isinstance(content, Mapping) and "pyannote.audio" in content
 
 
 def is_diarizen(source: str | Path) -> bool:

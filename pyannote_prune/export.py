@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, read_safely, save_checkpoint
 from .segmentation import WavLMSegmentation
 from .settings import DiarizationSettings
 from .version import __version__
@@ -30,6 +31,7 @@ def export_pipeline(
     folder: str | Path,
     parts: str | Path = COMMUNITY_1,
     settings: DiarizationSettings | None = None,
+    safetensors: bool = False,
 ) -> Path:
     """Write a folder that `Pipeline.from_pretrained` reads
 
@@ -46,6 +48,10 @@ def export_pipeline(
         Defaults to "pyannote/speaker-diarization-community-1". Oracle clustering needs none.
     settings : DiarizationSettings, optional
         Defaults to those of that pipeline.
+    safetensors : bool, optional
+        Save the segmentation model as a safetensors file, from which nothing can be executed. The
+        pipeline is then one of this package, with the same results. Defaults to the format of
+        pyannote.audio.
 
     Returns
     -------
@@ -54,8 +60,8 @@ def export_pipeline(
     Raises
     ------
     ValueError
-        If `folder` is not empty, if parts are missing in a local folder, or if `model` is not a
-        checkpoint of `WavLMSegmentation`.
+        If `folder` is not empty, if parts are missing in a local folder or could execute code, or
+        if `model` is not a checkpoint of `WavLMSegmentation`.
     """
     folder, settings = Path(folder), settings or DiarizationSettings()
     check_new(folder)
@@ -68,10 +74,11 @@ def export_pipeline(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
-        save_checkpoint(model, draft / "segmentation" / "pytorch_model.bin")
+        name = "model.safetensors" if safetensors else "pytorch_model.bin"
+        save_checkpoint(model, draft / "segmentation" / name)
         for part in PARTS if local else ():
             _copy(local / part, draft / part, PARTS[part])
-        config = _config(settings, None if local else str(parts))
+        config = _config(settings, None if local else str(parts), safetensors)
         (draft / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         if folder.exists():
             folder.rmdir()
@@ -113,7 +120,28 @@ def _local_parts(parts: str | Path) -> Path | None:
             f"`parts` must be a pipeline folder laid out as {COMMUNITY_1}, found "
             f"{str(folder)!r} without {', '.join(missing)}."
         )
+    for part, names in PARTS.items():
+        for name in names:
+            _check_part(folder / part / name)
     return folder
+
+
+def _check_part(path: Path):
+    """Refuse to pass on what could execute code: pyannote.audio loads embeddings as they are"""
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                for name in arrays:
+                    arrays[name]
+        else:
+            read_safely(path)
+    # numpy has no exception of its own for damaged files
+    except Exception as error:
+        raise ValueError(
+            f"`parts` must have files that hold numbers alone, found {str(path)!r}: "
+            f"{str(error) or repr(error)} To refer to the files of the hub as they are, give the "
+            "hub id."
+        ) from error
 
 
 def _copy(source: Path, destination: Path, names: tuple[str, ...]):
@@ -122,11 +150,12 @@ def _copy(source: Path, destination: Path, names: tuple[str, ...]):
         shutil.copyfile(source / name, destination / name)
 
 
-def _config(settings: DiarizationSettings, hub_id: str | None) -> dict[str, Any]:
+def _config(settings: DiarizationSettings, hub_id: str | None, safetensors: bool) -> dict[str, Any]:
     """Content of `config.yaml`"""
     params: dict[str, Any] = {
         "clustering": settings.clustering,
-        "segmentation": "$model/segmentation",
+        # pyannote.audio reads a folder, our pipeline class also a file
+        "segmentation": "$model/segmentation" + ("/model.safetensors" if safetensors else ""),
         "segmentation_step": settings.segmentation_step,
         "segmentation_batch_size": settings.segmentation_batch_size,
     }
@@ -149,7 +178,7 @@ def _config(settings: DiarizationSettings, hub_id: str | None) -> dict[str, Any]
     return {
         "dependencies": {"pyannote.audio": "4.0.0", "pyannote-prune": __version__},
         "pipeline": {
-            "name": STOCK_PIPELINE if settings.stock else OUR_PIPELINE,
+            "name": STOCK_PIPELINE if settings.stock and not safetensors else OUR_PIPELINE,
             "params": params,
         },
         "params": hyper_parameters,

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 from pyannote.audio import pipelines
 from pyannote.audio.core.plda import PLDA
+from pyannote.audio.utils.hf_hub import download_from_hf_hub
 from pyannote.core import SlidingWindowFeature
 from scipy.ndimage import median_filter as scipy_median_filter
 
+from .checkpoint import load_checkpoint
+from .confined import find_inside
 from .embedding import SharedFramesEmbedding, can_share_frames
 from .segmentation import WavLMSegmentation
 from .settings import check_bounds, check_dtype, check_median_filter
+from .tensors import is_safetensors
 
 
 class SpeakerDiarization(pipelines.SpeakerDiarization):
@@ -40,7 +46,8 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         "bfloat16" runs WavLM faster, with results that differ a little. Defaults to the precision
         of its weights.
     **kwargs
-        See `pyannote.audio.pipelines.SpeakerDiarization`.
+        See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
+        of a ".safetensors" file, and "$model/segmentation/model.safetensors" in a `config.yaml`.
 
     Raises
     ------
@@ -64,6 +71,11 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         check_dtype(segmentation_dtype)
         if kwargs.get("clustering") == "OracleClustering":
             kwargs["plda"] = NoPLDA()
+        path = find_safetensors(
+            kwargs.get("segmentation"), kwargs.get("token"), kwargs.get("cache_dir")
+        )
+        if path is not None:
+            kwargs["segmentation"] = load_checkpoint(path)
         super().__init__(**kwargs)
         self.median_filter = median_filter
         self.min_speakers = min_speakers
@@ -134,6 +146,49 @@ class NoPLDA(PLDA):
 
     def __init__(self):
         pass
+
+
+def find_safetensors(
+    segmentation: Any, token: str | bool | None = None, cache_dir: str | Path | None = None
+) -> Path | None:
+    """Local file of a segmentation model, downloaded if necessary, when it is a safetensors one
+
+    Parameters
+    ----------
+    segmentation : Model, str, Path or dict
+        As pyannote.audio takes it, after "$model/..." has become a dictionary.
+    token, cache_dir : optional
+        See `pyannote.audio.Pipeline.from_pretrained`.
+
+    Raises
+    ------
+    ValueError
+        If it names no file of the folder of the pipeline.
+    """
+    if not isinstance(segmentation, Mapping):
+        return Path(segmentation) if is_safetensors(segmentation) else None
+    checkpoint, name = segmentation.get("checkpoint"), segmentation.get("subfolder")
+    if not name:
+        return find_safetensors(checkpoint)
+    if not is_safetensors(name):
+        return None
+    if not Path(checkpoint).is_dir():
+        return Path(
+            download_from_hf_hub(
+                str(checkpoint),
+                name,
+                revision=segmentation.get("revision"),
+                cache_dir=segmentation.get("cache_dir", cache_dir),
+                token=segmentation.get("token", token),
+            )
+        )
+    path = find_inside(checkpoint, name)
+    if path is None:
+        raise ValueError(
+            f"`segmentation` must be a file inside {str(checkpoint)!r}, found {name!r}: copy it "
+            "there, and give its name."
+        )
+    return path
 
 
 def median_over_frames(segmentations: np.ndarray, size: int) -> np.ndarray:

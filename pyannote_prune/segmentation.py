@@ -15,6 +15,7 @@ from torch import Tensor
 from torchaudio.models import Conformer
 
 from .suggest import did_you_mean
+from .tensors import is_safetensors
 from .wavlm.config import WavLMConfig
 from .wavlm.encoder import WavLM
 from .wavlm.gating import attach_gates
@@ -246,7 +247,13 @@ class WavLMSegmentation(Model):
 
     @classmethod
     def from_pretrained(cls, checkpoint, *args, **kwargs) -> WavLMSegmentation:
-        """Load pretrained model: see `pyannote.audio.Model.from_pretrained`"""
+        """Load pretrained model: see `pyannote.audio.Model.from_pretrained`
+
+        That trusts the file, whatever its pickle does. A ".safetensors" file is loaded without
+        executing anything (with `map_location` as only option), in evaluation mode.
+        """
+        if is_safetensors(checkpoint):
+            return _load_safetensors(checkpoint, *args, **kwargs)
         model = super().from_pretrained(checkpoint, *args, **kwargs)
         if not isinstance(model, cls):
             raise ValueError(
@@ -276,6 +283,16 @@ class WavLMSegmentation(Model):
                 "`waveforms` must be finite, found NaN or infinite samples: "
                 "check the audio file and the augmentation."
             )
+
+
+def _load_safetensors(
+    path: str | Path, map_location: str | torch.device | None = None, strict: bool = True
+) -> WavLMSegmentation:
+    # which imports this module
+    from .checkpoint import load_checkpoint
+
+    # weights that do not fit are always refused, strict or not
+    return load_checkpoint(path).to(map_location or "cpu")
 
 
 def without_task_modules(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from ..segmentation import WavLMSegmentation
 from ..specifications import powerset_specifications
 from ..suggest import did_you_mean
 from ..wavlm.config import WavLMConfig
-from ..wavlm.weights import convert, load_exactly
+from ..wavlm.weights import convert, is_state_dict, load_exactly
 from .repository import CONFIG, WEIGHTS, find_repository, read_config
 from .structure import find_structure, read_wavlm_file
 from .weights import convert_state_dict
@@ -115,17 +115,12 @@ def _load_wavlm_file(path: Path) -> WavLMSegmentation:
 
 def _load_weights(model: WavLMSegmentation, path: Path):
     state_dict = read_safely(path)
-    if not isinstance(state_dict, Mapping) or not all(map(_is_entry, state_dict.items())):
+    if not is_state_dict(state_dict):
         raise ValueError(
             f"{str(path)!r} must hold a state dict (names and tensors), as models released by "
             "DiariZen do, found something else."
         )
     load_exactly(model, convert_state_dict(state_dict), repr(str(path)))
-
-
-def _is_entry(item: tuple[Any, Any]) -> bool:
-    name, tensor = item
-    return isinstance(name, str) and hasattr(tensor, "shape")
 
 
 def _model_arguments(arguments: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from ..checkpoint import read_safely
+from ..confined import find_inside
 from ..suggest import did_you_mean
 from ..wavlm.config import ConvolutionConfig, LayerConfig, WavLMConfig
+from ..wavlm.weights import is_state_dict
 
 # names that DiariZen gives to predefined structures
 STRUCTURES = {
@@ -71,10 +73,10 @@ def find_structure(wavlm_src: str, folder: Path) -> WavLMConfig:
     ValueError
         If it is neither, or lies outside of `folder`.
     """
-    if wavlm_src in STRUCTURES:
+    if isinstance(wavlm_src, str) and wavlm_src in STRUCTURES:
         return WavLMConfig.preset(STRUCTURES[wavlm_src])
-    path = folder / str(wavlm_src)
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+    path = find_inside(folder, wavlm_src)
+    if path is None:
         raise ValueError(
             f"`wavlm_src` must be one of {', '.join(map(repr, STRUCTURES))}, or a WavLM file "
             f"inside {str(folder)!r}, found {wavlm_src!r}{did_you_mean(wavlm_src, STRUCTURES)}: "
@@ -93,7 +95,11 @@ def read_wavlm_file(path: Path) -> tuple[WavLMConfig, dict[str, Tensor]]:
         If the file holds anything else.
     """
     content = read_safely(path)
-    if not isinstance(content, Mapping) or not {"config", "state_dict"} <= content.keys():
+    if (
+        not isinstance(content, Mapping)
+        or not {"config", "state_dict"} <= content.keys()
+        or not is_state_dict(content["state_dict"])
+    ):
         raise ValueError(
             f"{str(path)!r} must hold 'config' and 'state_dict', as WavLM files of DiariZen do: to "
             "load a released model, give the folder with its `config.toml`."

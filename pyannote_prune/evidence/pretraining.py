@@ -15,7 +15,7 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.database import FileFinder, registry
 
 from ..callbacks import PercentileGradientClipping
-from ..checkpoint import save_checkpoint
+from ..checkpoint import last_checkpoint, save_checkpoint
 from ..memory import AudioInMemory
 from ..progress import StepProgress
 from ..resume import ResumableSamples, SeedEachStep
@@ -89,8 +89,7 @@ def pretrain(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    last = folder / "last.ckpt"
-    trainer.fit(model, ckpt_path=last if last.is_file() else None)
+    trainer.fit(model, ckpt_path=last_checkpoint(folder / "last.ckpt"))
 
     start = _model(config, scale)
     start.specifications = Specifications(

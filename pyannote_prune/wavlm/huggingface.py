@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import transformers
 from safetensors import SafetensorError
 
+from ..confined import find_inside
 from .config import ConvolutionConfig, LayerConfig, WavLMConfig
 from .encoder import WavLM
 from .presets import PRESETS
 from .weights import convert, load_exactly, refuse_differences
+
+# what we read in `config.json`. The rest goes nowhere: code of its own, kernels to download and
+# run, quantizers to import are among what `transformers` would find there.
+REQUIRED = {
+    "hidden_act": "gelu",
+    "feat_extract_activation": "gelu",
+    "layer_norm_eps": 1e-5,
+    "add_adapter": False,
+}
+OPTIONS = (
+    *REQUIRED,
+    *("conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_norm"),
+    *("num_feat_extract_layers", "hidden_size", "intermediate_size", "num_hidden_layers"),
+    *("num_attention_heads", "do_stable_layer_norm", "num_conv_pos_embeddings"),
+    *("num_conv_pos_embedding_groups", "num_buckets", "max_bucket_distance", "feat_proj_dropout"),
+    *("hidden_dropout", "attention_dropout", "activation_dropout", "layerdrop"),
+)
 
 
 def load_huggingface(source: str | Path) -> WavLM:
@@ -31,12 +51,8 @@ def load_huggingface(source: str | Path) -> WavLM:
         or misshapen.
     """
     try:
-        config = transformers.AutoConfig.from_pretrained(source)
-        if not isinstance(config, transformers.WavLMConfig):
-            raise ValueError(
-                f"`wavlm` must be a WavLM encoder: {str(source)!r} is of type "
-                f"{config.model_type!r}. Try 'microsoft/wavlm-base-plus'."
-            )
+        config = _read_config(source)
+        _check_shards(Path(source))
         model, report = transformers.WavLMModel.from_pretrained(
             source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
@@ -49,6 +65,45 @@ def load_huggingface(source: str | Path) -> WavLM:
         ) from error
     _check_report(report, source)
     return from_transformers(model)
+
+
+def _read_config(source: str | Path) -> transformers.WavLMConfig:
+    plain, _ = transformers.WavLMConfig.get_config_dict(source)
+    kind = plain.get("model_type")
+    if kind != transformers.WavLMConfig.model_type:
+        raise ValueError(
+            f"`wavlm` must be a WavLM encoder: {str(source)!r} is of type {kind!r}. Try "
+            "'microsoft/wavlm-base-plus'."
+        )
+    try:
+        config = transformers.WavLMConfig(**{k: plain[k] for k in OPTIONS if k in plain})
+        config_from_transformers(config)  # before anything is made of these numbers
+    # what `transformers` raises depends on its version
+    except Exception as error:
+        raise ValueError(
+            f"`config.json` of {str(source)!r} does not describe a WavLM encoder: {error}"
+        ) from error
+    return config
+
+
+def _check_shards(folder: Path):
+    """Refuse weights in several files, some of which are out of their folder"""
+    for index in folder.glob("*.index.json"):
+        for name in _shards(index):
+            if find_inside(folder, name) is None:
+                raise ValueError(
+                    f"`weight_map` must name files inside {str(folder)!r}, found {name!r} in "
+                    f"{str(index)!r}."
+                )
+
+
+def _shards(index: Path) -> list[Any]:
+    try:
+        return list(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{str(index)!r} does not say where weights are. Download or copy it again."
+        ) from error
 
 
 def _not_found(source: str | Path, error: OSError) -> OSError:
@@ -96,13 +151,7 @@ def config_from_transformers(
     ValueError
         If an option differs from those of WavLM: the message names it.
     """
-    required = {
-        "hidden_act": "gelu",
-        "feat_extract_activation": "gelu",
-        "layer_norm_eps": 1e-5,
-        "add_adapter": False,
-    }
-    for name, value in required.items():
+    for name, value in REQUIRED.items():
         if getattr(config, name) != value:
             raise ValueError(
                 f"`{name}` must be {value!r} in the configuration of `wavlm`, "

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import torch
 import torch.nn as nn
 from torch import Tensor
 
@@ -54,6 +56,17 @@ def convert(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if key.endswith(".gate_constant"):
             converted[key] = tensor.flatten()
     return converted
+
+
+def is_state_dict(content: Any) -> bool:
+    """Whether `content`, read from a file, is made of names and plain tensors"""
+    return isinstance(content, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(tensor, Tensor)
+        and tensor.layout == torch.strided
+        and not (tensor.is_meta or tensor.is_quantized)
+        for name, tensor in content.items()
+    )
 
 
 def check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str):
