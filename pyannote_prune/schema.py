@@ -14,6 +14,7 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 import yaml
 
+from .shorten import shorten, spell
 from .suggest import did_you_mean
 
 BOUNDS = {
@@ -34,6 +35,15 @@ def rule(default: Any = MISSING, **rules: Any) -> Any:
 class _Loader(yaml.SafeLoader):
     """Safe, and refuses a key that is given twice, of which PyYAML would keep the last value"""
 
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # PyYAML does not say where
+            kind, reason = node.tag.rpartition(":")[2], spell(str(error))
+            problem = f"found {shorten(node.value)}, which is no {kind} ({reason})"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
     def compose_mapping_node(self, anchor):
         node, seen = super().compose_mapping_node(anchor), []
         for key, _ in node.value:
@@ -48,9 +58,11 @@ def read_yaml(path: Path) -> Any:
     try:
         with path.open("rb") as stream:
             return yaml.load(stream, _Loader)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line = f", line {mark.line + 1}" if mark else ""
+        if isinstance(error, RecursionError):
+            problem = "too many levels of nesting"
         raise ValueError(f"{path}{line}: not the YAML of a recipe: {problem or error}.") from error
 
 
@@ -59,7 +71,7 @@ def section(cls: type, plain: Any, key: str = "") -> Any:
     if not isinstance(plain, Mapping):
         refuse(key, "a dictionary", plain)
     names, hints = [item.name for item in fields(cls)], get_type_hints(cls)
-    keys = {name: f"{key}.{name}" if key else str(name) for name in (*names, *plain)}
+    keys = {name: f"{key}.{spell(name)}" if key else spell(name) for name in (*names, *plain)}
     for name in plain:
         if name not in names:
             close = did_you_mean(name, names)
@@ -111,6 +123,8 @@ def _cast(value: Any, kind: type) -> Any:
         return Path(value)
     if not isinstance(value, kind):
         raise TypeError
+    if kind is int and abs(value) >= 2**63:  # PyTorch has no such integer
+        raise OverflowError
     return value
 
 
@@ -135,5 +149,5 @@ def _expected(hint: Any, rules: Mapping[str, Any]) -> str:
 
 def refuse(key: str, expected: str, found: Any, choices: Collection[str] = ()) -> NoReturn:
     subject = f"`{key}`" if key else "The recipe"
-    found = "nothing" if found is None else f"{found!r}{did_you_mean(found, choices)}"
+    found = "nothing" if found is None else f"{shorten(found)}{did_you_mean(found, choices)}"
     raise ValueError(f"{subject} must be {expected}, found {found}.")

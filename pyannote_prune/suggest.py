@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from .shorten import spell
+
 
 def did_you_mean(word: object, words: Iterable[str]) -> str:
     """End of a sentence that names the closest of `words`, or nothing
@@ -12,5 +14,5 @@ def did_you_mean(word: object, words: Iterable[str]) -> str:
     >>> did_you_mean("xyz", ["base", "large"])
     ''
     """
-    matches = get_close_matches(str(word), list(words), n=1)
+    matches = get_close_matches(spell(word), list(words), n=1)
     return f" (did you mean {matches[0]!r}?)" if matches else ""

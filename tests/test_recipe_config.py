@@ -467,7 +467,7 @@ def test_name_of_a_preset_is_no_hub_id():
         ("protocol: a\n wavlm: b\n", ", line 2: .*mapping values are not allowed"),
         ("seed: 1\n---\nseed: 2\n", ", line 2: .*another document"),
         ("stages:\n  train: {}\n  train: {}\n", ", line 3: .*found key 'train' twice"),
-        ("protocol: 2024-99-99\n", ": .*month must be in 1..12"),
+        ("protocol: 2024-99-99\n", ", line 1: .*month must be in 1..12"),
         ("- protocol\n- database\n", r": The recipe must be a dictionary, found \['protocol'"),
         ("", ": The recipe must be a dictionary, found nothing."),
         ("seeds: 1\n", r": Unknown key `seeds` \(did you mean 'seed'\?\)"),

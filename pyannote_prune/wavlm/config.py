@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from ..shorten import shorten
 from ..suggest import did_you_mean
+
+# beyond that, no encoder fits in memory, and PyTorch may not even count
+MAXIMUM = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,9 @@ class WavLMConfig:
             _check_count(name, getattr(self, name), minimum=1)
         for name in ("conv_bias", "norm_first", "normalize_waveform"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"`{name}` must be true or false, found {getattr(self, name)!r}.")
+                raise ValueError(
+                    f"`{name}` must be true or false, found {shorten(getattr(self, name))}."
+                )
         for name in (
             "projection_dropout",
             "dropout",
@@ -194,10 +200,12 @@ class WavLMConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
                 raise ValueError(
-                    f"`{name}` must be in [0, 1), found {value!r}: it is a probability."
+                    f"`{name}` must be in [0, 1), found {shorten(value)}: it is a probability."
                 )
         if self.conv_norm not in ("group", "layer"):
-            raise ValueError(f'`conv_norm` must be "group" or "layer", found {self.conv_norm!r}.')
+            raise ValueError(
+                f'`conv_norm` must be "group" or "layer", found {shorten(self.conv_norm)}.'
+            )
         for divisor in ("num_heads", "position_groups"):
             if self.embed_dim % getattr(self, divisor):
                 raise ValueError(
@@ -226,14 +234,15 @@ class WavLMConfig:
             if list(layer.heads) != sorted(set(layer.heads) & set(range(self.num_heads))):
                 raise ValueError(
                     f"`layers[{i}].heads` must be increasing indices below {self.num_heads} "
-                    f"(`num_heads`), found {list(layer.heads)}: heads keep the index that "
+                    f"(`num_heads`), found {shorten(list(layer.heads))}: heads keep the index that "
                     "they have in the dense encoder."
                 )
 
 
 def _check_count(name: str, value: Any, minimum: int):
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(f"`{name}` must be an integer, at least {minimum}, found {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= MAXIMUM:
+        found = shorten(value)
+        raise ValueError(f"`{name}` must be an integer, at least {minimum}, found {found}.")
 
 
 def _known(cls: type, plain: Any, what: str) -> dict[str, Any]:
@@ -243,7 +252,7 @@ def _known(cls: type, plain: Any, what: str) -> dict[str, Any]:
     names = [field.name for field in fields(cls)]
     for key in plain:
         if key not in names:
-            raise ValueError(f"Unknown key {key!r} in {what}{did_you_mean(key, names)}.")
+            raise ValueError(f"Unknown key {shorten(key)} in {what}{did_you_mean(key, names)}.")
     if missing := [name for name in names if name not in plain and not _has_default(cls, name)]:
         raise ValueError(f"Missing keys in {what}: {', '.join(map(repr, missing))}.")
     return dict(plain)

@@ -1,0 +1,57 @@
+"""What every reader of a file must do: work, or say which file, which field, and stop there"""
+
+import signal
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+# far above what any case takes
+PATIENCE = 30  # seconds
+
+# more is not for reading
+LONGEST_MESSAGE = 1500
+
+fuzzing = settings(
+    max_examples=500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@contextmanager
+def works_or_explains(*paths: Path | str, fields: Collection[str] = ()) -> Iterator[None]:
+    """Let an error that the command line shows without traceback pass, if it is for reading
+
+    Parameters
+    ----------
+    *paths : Path or str
+        The message must have the name of one of these files.
+    fields : list of str, optional
+        And one of these words, unless there is none.
+    """
+    with no_hang():
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            message = str(error)
+            assert any(Path(path).name in message for path in paths), message
+            assert not fields or any(str(field) in message for field in fields), (fields, message)
+            assert len(message) < LONGEST_MESSAGE, message[:LONGEST_MESSAGE]
+            assert "Traceback" not in message
+            message.encode()  # a terminal can show it
+
+
+@contextmanager
+def no_hang() -> Iterator[None]:
+    def refuse(*_):
+        raise AssertionError(f"not done after {PATIENCE} s")
+
+    previous = signal.signal(signal.SIGALRM, refuse)
+    signal.alarm(PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
