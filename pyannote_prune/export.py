@@ -132,7 +132,8 @@ def _check_part(path: Path):
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
                 for name in arrays:
-                    arrays[name]
+                    if not isinstance(arrays[name], np.ndarray):
+                        raise ValueError(f"{name!r} is no array.")
         else:
             read_safely(path)
     # numpy has no exception of its own for damaged files

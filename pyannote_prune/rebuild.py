@@ -92,12 +92,14 @@ def _checked(hparams: Any, num_tensors: int) -> dict[str, Any]:
     if isinstance(plain, dict) and not plain.get("units", True):
         del plain["units"]  # no gate
     checked = section(HyperParameters, plain, "hyper_parameters")
-    checked = asdict(checked) | {"wavlm": WavLMConfig.from_dict(checked.wavlm)}
-    # layers are made one by one, hence for as long as it takes, if nothing says how many
-    if not 0 <= checked["conformer"].get("num_layers", 0) <= num_tensors:
-        key = "hyper_parameters.conformer.num_layers"
-        refuse(key, f"at most the number of tensors ({num_tensors})", checked["conformer"])
-    return checked
+    for name, value in checked.conformer.items():
+        key = f"hyper_parameters.conformer.{name}"
+        if not isinstance(value, int | float):
+            refuse(key, "a number", value)
+        # layers are made one by one, hence for as long as it takes, if nothing says how many
+        if name == "num_layers" and not 1 <= value <= num_tensors:
+            refuse(key, f"positive, and at most the number of tensors ({num_tensors})", value)
+    return asdict(checked) | {"wavlm": WavLMConfig.from_dict(checked.wavlm)}
 
 
 def _build(hparams: Mapping[str, Any], specifications: Specifications) -> WavLMSegmentation:

@@ -1,8 +1,10 @@
-"""Random encoder structures, for hypothesis"""
+"""Random encoder structures and specifications, for hypothesis"""
 
 from hypothesis import strategies as st
+from pyannote.audio.core.task import Problem, Resolution, Specifications
 
 from pyannote_prune import WavLMConfig
+from pyannote_prune.specifications import PROBLEMS
 from pyannote_prune.wavlm.config import LayerConfig
 from pyannote_prune.wavlm.presets import GEOMETRY, convolutions
 
@@ -34,4 +36,24 @@ def configs(draw) -> WavLMConfig:
         position_groups=draw(st.sampled_from([1, 2, 4, 8])),
         num_buckets=16,
         max_distance=20,
+    )
+
+
+@st.composite
+def specifications(draw, max_classes: int = 6) -> Specifications:
+    """Those of any segmentation task"""
+    names = st.text(min_size=1).filter(str.strip)
+    classes = draw(st.lists(names, min_size=1, max_size=max_classes, unique=True))
+    problem = draw(st.sampled_from(PROBLEMS))
+    powerset = problem is Problem.MONO_LABEL_CLASSIFICATION
+    durations = st.floats(0, 1e3)
+    return Specifications(
+        problem=problem,
+        resolution=draw(st.sampled_from(Resolution)),
+        duration=draw(st.floats(0.01, 1e3)),
+        min_duration=draw(st.none() | durations),
+        warm_up=draw(st.tuples(durations, durations)),
+        classes=classes,
+        powerset_max_classes=draw(st.integers(1, len(classes))) if powerset else None,
+        permutation_invariant=draw(st.booleans()),
     )

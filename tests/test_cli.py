@@ -2,9 +2,11 @@
 
 import pytest
 import released
+import torch
 import transformers
 from helpers import tiny_config, tiny_model
 from pyannote.audio import Model, Pipeline
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from pyannote_prune import WavLMSegmentation, cost, save_checkpoint
@@ -96,6 +98,32 @@ def test_released_model_is_exported_with_its_settings(repository, parts, tmp_pat
 def test_checkpoint_is_exported(checkpoint, parts, tmp_path):
     run("export", checkpoint, tmp_path / "pipeline", "--parts", parts)
     assert Pipeline.from_pretrained(tmp_path / "pipeline")
+
+
+def test_checkpoint_is_converted_into_safetensors_and_back(checkpoint, parts, tmp_path):
+    expected = Model.from_pretrained(checkpoint).state_dict()
+    assert "untrained" not in run("convert", checkpoint, tmp_path / "model.safetensors")
+    run("convert", tmp_path / "model.safetensors", tmp_path / "back.ckpt")
+    found = Model.from_pretrained(tmp_path / "back.ckpt").state_dict()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in found.items())
+    assert "Window: 2 s" in run("summary", tmp_path / "model.safetensors")
+    options = ("--parts", parts, "--safetensors")
+    run("export", tmp_path / "model.safetensors", tmp_path / "pipeline", *options)
+    assert type(Pipeline.from_pretrained(tmp_path / "pipeline")) is SpeakerDiarization
+
+
+def test_released_model_is_converted_into_safetensors(repository, tmp_path):
+    run("convert", repository, tmp_path / "model.safetensors")
+    model = WavLMSegmentation.from_pretrained(tmp_path / "model.safetensors")
+    assert model.specifications.duration == 16.0
+
+
+def test_weights_of_transformers_are_not_a_model(tmp_path):
+    save_file({"weight": torch.ones(1)}, tmp_path / "model.safetensors")
+    for command in (["summary"], ["convert"], ["export"]):
+        target = [] if command == ["summary"] else [tmp_path / "target"]
+        output = fail(*command, tmp_path / "model.safetensors", *target)
+        assert "give the folder of that file to `pyannote-prune convert`" in output
 
 
 def test_shipped_recipes_are_printed_as_they_are(tmp_path):

@@ -186,6 +186,24 @@ def test_code_in_a_file_is_refused_and_not_executed(repository, name):
     assert proof.exists()
 
 
+@pytest.mark.parametrize("where", ["{0}/other.bin", "sub/../../other.bin", "link.bin", "sub"])
+def test_wavlm_of_a_configuration_stays_in_its_folder(repository, where):
+    outside = repository.parent / "other.bin"
+    shutil.copyfile(repository / "wavlm_tiny_base.bin", outside)
+    (repository / "sub").mkdir()
+    (repository / "link.bin").symlink_to(outside)
+    edit(repository, "wavlm_tiny_base.bin", where.format(repository.parent))
+    with pytest.raises(ValueError, match="`wavlm_src` must be one of .* WavLM file inside"):
+        load_diarizen(repository)
+
+
+@pytest.mark.parametrize("value", ["3", "[1, 2]", "{a = 1}", "true"])
+def test_wavlm_of_a_configuration_is_a_name(repository, value):
+    edit(repository, '"wavlm_tiny_base.bin"', value)
+    with pytest.raises(ValueError, match="`wavlm_src` must be one of"):
+        load_diarizen(repository)
+
+
 @pytest.mark.parametrize("size", [0, 10, 3000])
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "wavlm_tiny_base.bin"])
 def test_truncated_file_is_refused(repository, name, size):
@@ -254,6 +272,10 @@ def test_downloaded_repository_is_used_offline(repository, tmp_path):
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text(commit)
     shutil.copytree(repository, cached / "snapshots" / commit)
+    (cached / "blobs").mkdir()
+    for i, path in enumerate((cached / "snapshots" / commit).iterdir()):
+        path.rename(cached / "blobs" / str(i))
+        path.symlink_to(f"../../blobs/{i}")
     model = load_diarizen("someone/released", cache_dir=tmp_path / "cache")
     assert model.specifications.duration == 16.0
 

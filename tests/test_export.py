@@ -15,6 +15,7 @@ from pyannote.database.util import load_rttm
 
 from pyannote_prune import DiarizationSettings, WavLMSegmentation, export_pipeline
 from pyannote_prune.pipeline import SpeakerDiarization
+from pyannote_prune.settings import ORACLE_SETTINGS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
 FAST = {"segmentation_step": 0.5}
@@ -84,6 +85,50 @@ def test_oracle_clustering_is_exported_with_our_class(checkpoint, parts, tmp_pat
     assert pipeline(dict(SAMPLE_FILE)).speaker_diarization.labels()
 
 
+@pytest.mark.parametrize("settings", [DiarizationSettings(**FAST), ORACLE_SETTINGS])
+def test_safetensors_change_the_format_and_not_the_output(checkpoint, parts, tmp_path, settings):
+    folders = [
+        export_pipeline(checkpoint, tmp_path / name, parts, settings, safetensors=name == "there")
+        for name in ("here", "there")
+    ]
+    assert [p.name for p in (folders[1] / "segmentation").iterdir()] == ["model.safetensors"]
+    # moved, and read from somewhere else
+    folders[1] = folders[1].rename(tmp_path / "moved")
+    expected, found = (Pipeline.from_pretrained(folder) for folder in folders)
+    assert type(found) is SpeakerDiarization
+    weights = expected._segmentation.model.state_dict()
+    for key, tensor in found._segmentation.model.state_dict().items():
+        assert torch.equal(tensor, weights[key])
+    assert found.parameters(instantiated=True) == expected.parameters(instantiated=True)
+    file = dict(SAMPLE_FILE)
+    assert found(file).speaker_diarization == expected(file).speaker_diarization
+
+
+def test_safetensors_pipeline_reads_no_pickle_of_ours(checkpoint, parts, tmp_path, monkeypatch):
+    """pyannote.audio reads that of the embedding"""
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, safetensors=True)
+    read, load = [], torch.load
+
+    def spy(file, *args, **kwargs):
+        read.append(Path(getattr(file, "name", None) or file.path).parent.name)
+        return load(file, *args, **kwargs)
+
+    monkeypatch.setattr(torch, "load", spy)
+    Pipeline.from_pretrained(folder)
+    assert set(read) == {"embedding"}
+
+
+def test_safetensors_pipeline_is_whole_or_says_so(checkpoint, parts, tmp_path):
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, safetensors=True)
+    path = folder / "segmentation" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"model.safetensors' could not be read: it is truncated"):
+        Pipeline.from_pretrained(folder)
+    path.unlink()
+    with pytest.raises(ValueError, match="`segmentation` must be a file inside .*pipeline"):
+        Pipeline.from_pretrained(folder)
+
+
 def test_hub_id_is_referred_to(checkpoint, tmp_path):
     folder = export_pipeline(checkpoint, tmp_path / "pipeline")
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "segmentation"]
@@ -95,9 +140,8 @@ def test_hub_id_is_referred_to(checkpoint, tmp_path):
 
 
 def test_pyannote_command_line_reads_the_folder(checkpoint, parts, tmp_path):
-    folder = export_pipeline(
-        checkpoint, tmp_path / "pipeline", parts, DiarizationSettings(median_filter=11, **FAST)
-    )
+    settings = DiarizationSettings(median_filter=11, **FAST)
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, settings, safetensors=True)
     audio = tmp_path / "conversation.wav"
     write_wav(audio, SAMPLE_FILE["waveform"][0, : 16000 * 8].numpy())
     command = [Path(sys.executable).parent / "pyannote-audio", "apply", folder, audio]

@@ -13,7 +13,7 @@ from scipy.ndimage import median_filter
 
 from pyannote_prune import WavLMSegmentation, save_checkpoint
 from pyannote_prune.embedding import SharedFramesEmbedding
-from pyannote_prune.pipeline import SpeakerDiarization, median_over_frames
+from pyannote_prune.pipeline import SpeakerDiarization, find_safetensors, median_over_frames
 from pyannote_prune.specifications import powerset_specifications
 
 VBX = {
@@ -174,6 +174,57 @@ def test_broken_checkpoint_does_not_run_on_random_weights(arguments, tmp_path):
     arguments["segmentation"] = str(tmp_path / "broken.ckpt")
     with pytest.raises(ValueError, match="missing: layer_weights"):
         pipelines.SpeakerDiarization(**arguments)
+
+
+def test_segmentation_can_be_a_safetensors_file(arguments, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(WavLMSegmentation.from_pretrained(arguments["segmentation"]), path)
+    expected = SpeakerDiarization(**arguments)._segmentation.model.state_dict()
+    for segmentation in (
+        *(path, str(path), {"checkpoint": path}),
+        {"checkpoint": tmp_path, "subfolder": path.name},
+    ):
+        found = SpeakerDiarization(**arguments | {"segmentation": segmentation})
+        assert all(
+            torch.equal(tensor, expected[key])
+            for key, tensor in found._segmentation.model.state_dict().items()
+        )
+
+
+def test_anything_else_is_left_to_pyannote():
+    model = WavLMSegmentation(wavlm=tiny_config())
+    for segmentation in (
+        *(None, model, "model.ckpt", "someone/model", "someone/safetensors"),
+        *({"checkpoint": "someone/model"}, {"checkpoint": "x/y", "subfolder": "segmentation"}),
+    ):
+        assert find_safetensors(segmentation) is None
+
+
+def test_safetensors_file_of_the_hub_is_downloaded(tmp_path):
+    """Here, found in its cache"""
+    snapshot = tmp_path / "models--someone--pipeline" / "snapshots" / ("0" * 40)
+    for path in (snapshot / "segmentation" / "model.safetensors", snapshot / "../../refs/main"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("0" * 40)
+    segmentation = {
+        "checkpoint": "someone/pipeline",
+        "subfolder": "segmentation/model.safetensors",
+        "revision": None,
+    }
+    found = find_safetensors(segmentation, cache_dir=tmp_path)
+    assert found == snapshot / "segmentation" / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    "name", ["../model.safetensors", "{0}/model.safetensors", "link.SAFETENSORS"]
+)
+def test_segmentation_stays_in_the_folder_of_the_pipeline(tmp_path, name):
+    folder = tmp_path / "pipeline"
+    folder.mkdir()
+    (tmp_path / "model.safetensors").write_text("somewhere else")
+    (folder / "link.SAFETENSORS").symlink_to(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="`segmentation` must be a file inside '.*pipeline', fou"):
+        find_safetensors({"checkpoint": folder, "subfolder": name.format(tmp_path)})
 
 
 def test_wider_model_gives_another_answer(arguments):

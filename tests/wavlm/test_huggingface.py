@@ -1,5 +1,7 @@
 """`transformers` is the yardstick of dense encoders, compared block by block, then whole"""
 
+import json
+
 import pytest
 import torch
 import transformers
@@ -164,6 +166,80 @@ def test_code_in_weights_is_refused_and_not_executed(tmp_path):
     with pytest.raises(ValueError, match="could execute code"):
         load_huggingface(tmp_path)
     assert not (tmp_path / "executed").exists()
+
+
+# what `transformers` would download and run, import, or make of other settings
+BESIDE_THE_POINT = [
+    {"attn_implementation": "someone/kernel"},
+    {"_attn_implementation": "someone/kernel"},
+    {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+    {"auto_map": {"AutoConfig": "code.Config", "AutoModel": "code.Model"}},
+    {"dtype": "float16"},
+    {"to_dict": "not a method any more"},
+]
+
+
+@pytest.mark.parametrize("change", BESIDE_THE_POINT, ids=lambda change: next(iter(change)))
+def test_structure_is_all_that_is_read_in_config(tmp_path, change):
+    expected = from_transformers(transformers_model("tiny-base")).state_dict()
+    transformers_model("tiny-base").save_pretrained(tmp_path)
+    plain = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(plain | change))
+    (tmp_path / "code.py").write_text("raise AssertionError('executed')\n")
+    found = load_huggingface(tmp_path).state_dict()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in found.items())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"conv_dim": "abc"}, {"conv_dim": []}, {"hidden_size": "48"}, {"hidden_size": -48}),
+        *({"num_attention_heads": 0}, {"num_hidden_layers": 2.5}, {"hidden_dropout": None}),
+    ],
+)
+def test_impossible_structure_is_refused(tmp_path, change):
+    transformers_model("tiny-base").save_pretrained(tmp_path)
+    plain = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(plain | change))
+    with pytest.raises(ValueError, match="`config.json` of '.*' does not describe a WavLM encoder"):
+        load_huggingface(tmp_path)
+
+
+def shard(folder):
+    """Weights in several files, as large models have them"""
+    transformers_model("tiny-base").save_pretrained(folder, max_shard_size="100KB")
+    (index,) = folder.glob("*.index.json")
+    return index, json.loads(index.read_text())
+
+
+def test_weights_in_several_files_give_the_same_encoder(tmp_path):
+    _, content = shard(tmp_path)
+    assert len(set(content["weight_map"].values())) > 1
+    expected = from_transformers(transformers_model("tiny-base")).state_dict()
+    found = load_huggingface(tmp_path).state_dict()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in found.items())
+
+
+@pytest.mark.parametrize("where", ["../{}", "{folder}/{}", "link"])
+def test_weights_stay_in_their_folder(tmp_path, where):
+    folder = tmp_path / "wavlm"
+    index, content = shard(folder)
+    name = next(iter(content["weight_map"].values()))
+    (folder / name).rename(tmp_path / name)
+    (folder / "link").symlink_to(tmp_path / name)
+    where = where.format(name, folder=tmp_path)
+    renamed = {k: where if v == name else v for k, v in content["weight_map"].items()}
+    index.write_text(json.dumps(content | {"weight_map": renamed}))
+    with pytest.raises(ValueError, match=f"`weight_map` must name files inside .*{where}"):
+        load_huggingface(folder)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": 3}'])
+def test_list_of_files_that_cannot_be_read_is_named(tmp_path, content):
+    index, _ = shard(tmp_path)
+    index.write_text(content)
+    with pytest.raises(ValueError, match="index.json' does not say where weights are"):
+        load_huggingface(tmp_path)
 
 
 def test_another_architecture_is_refused(tmp_path):
