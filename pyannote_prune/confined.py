@@ -28,7 +28,7 @@ def find_inside(folder: str | Path, name: object) -> Path | None:
         return None
     # on any system: a configuration is read on others than the one where it was written
     parts = name.replace("\\", "/").split("/")
-    if ".." in parts or os.path.isabs(name) or not (folder / name).is_file():
+    if ".." in parts or os.path.isabs(name) or not os.path.isfile(folder / name):
         return None
     target = (folder / name).resolve()
     return folder / name if any(map(target.is_relative_to, _homes(folder.resolve()))) else None

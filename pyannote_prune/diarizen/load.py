@@ -5,40 +5,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pyannote.audio.core.task import Specifications
+import torch
+from torch import Tensor
 
 from ..checkpoint import read_safely
+from ..rebuild import rebuild
+from ..schema import refuse, section
 from ..segmentation import WavLMSegmentation
+from ..shorten import shorten
 from ..specifications import powerset_specifications
-from ..suggest import did_you_mean
 from ..wavlm.config import WavLMConfig
-from ..wavlm.weights import convert, is_state_dict, load_exactly
+from ..wavlm.encoder import WavLM
+from ..wavlm.weights import check_keys, convert, is_state_dict
+from .arguments import ModelArguments, Window, known
 from .repository import CONFIG, WEIGHTS, find_repository, read_config
 from .structure import find_structure, read_wavlm_file
 from .weights import convert_state_dict
 
-# arguments of DiariZen's model with their default values
-MODEL_DEFAULTS = {
-    "wavlm_src": "wavlm_base",
-    "wavlm_layer_num": 13,
-    "wavlm_feat_dim": 768,
-    "attention_in": 256,
-    "ffn_hidden": 1024,
-    "num_head": 4,
-    "num_layer": 4,
-    "kernel_size": 31,
-    "dropout": 0.1,
-    "use_posi": False,
-    "output_activate_function": False,
-    "max_speakers_per_chunk": 4,
-    "max_speakers_per_frame": 2,
-    "chunk_size": 5,
-    "num_channels": 8,
-    "selected_channel": 0,
-    "sample_rate": 16000,
-}
 # options that no released model uses
 UNSUPPORTED = ("use_posi", "output_activate_function")
 
@@ -90,77 +74,86 @@ def load_diarizen(
         return _load_wavlm_file(Path(source))
 
     folder = find_repository(source, revision, token, cache_dir)
-    config = read_config(folder)
-    arguments = _model_arguments(config["model"].get("args", {}), folder)
-    wavlm = find_structure(arguments["wavlm_src"], folder)
-    _check_dimensions(arguments, wavlm, folder)
+    config, path = read_config(folder), folder / CONFIG
+    try:
+        arguments = section(ModelArguments, config["model"].get("args", {}), "model.args")
+        _check_supported(arguments)
+        wavlm = find_structure(arguments.wavlm_src, folder)
+        _check_dimensions(arguments, wavlm)
+        # released models are used on windows that may be longer than those they were trained on
+        duration = known(Window, config, "inference").seg_duration or arguments.chunk_size
+        specifications = powerset_specifications(
+            duration, arguments.max_speakers_per_chunk, arguments.max_speakers_per_frame
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{str(path)!r} does not describe a model that is supported: {error}"
+        ) from error
 
-    model = WavLMSegmentation(
-        wavlm=wavlm,
-        conformer={ours: arguments[theirs] for ours, theirs in CONFORMER.items()},
-        sample_rate=arguments["sample_rate"],
-    )
-    model.specifications = _specifications(arguments, config)
-    model.setup()
-    _load_weights(model, folder / WEIGHTS)
-    return model.eval()
+    hyper_parameters = {
+        "wavlm": wavlm.to_dict(),
+        "conformer": {ours: getattr(arguments, theirs) for ours, theirs in CONFORMER.items()},
+        "sample_rate": arguments.sample_rate,
+    }
+    checkpoint = {
+        "state_dict": convert_state_dict(_read_weights(folder / WEIGHTS)),
+        "hyper_parameters": hyper_parameters,
+        "pyannote.audio": {
+            "architecture": {"class": WavLMSegmentation.__name__},
+            "specifications": specifications,
+        },
+    }
+    return rebuild(checkpoint, source=f"{str(folder / WEIGHTS)!r} (described by {CONFIG!r})")
 
 
 def _load_wavlm_file(path: Path) -> WavLMSegmentation:
     structure, state_dict = read_wavlm_file(path)
+    weights = convert(state_dict)
+    try:
+        # no memory until it is known that the file has these weights, whatever it claims
+        with torch.device("meta"):
+            outline = WavLM(structure).state_dict()
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise ValueError(f"{str(path)!r} does not describe a WavLM encoder: {error}") from error
+    check_keys(outline, weights, repr(str(path)))
     model = WavLMSegmentation(wavlm=structure)
-    load_exactly(model.wavlm, convert(state_dict), repr(str(path)))
+    model.wavlm.load_state_dict(weights)
     return model.eval()
 
 
-def _load_weights(model: WavLMSegmentation, path: Path):
+def _read_weights(path: Path) -> Mapping[str, Tensor]:
     state_dict = read_safely(path)
     if not is_state_dict(state_dict):
         raise ValueError(
             f"{str(path)!r} must hold a state dict (names and tensors), as models released by "
             "DiariZen do, found something else."
         )
-    load_exactly(model, convert_state_dict(state_dict), repr(str(path)))
+    return state_dict
 
 
-def _model_arguments(arguments: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    for name, value in arguments.items():
-        if name not in MODEL_DEFAULTS:
+def _check_supported(arguments: ModelArguments):
+    for name in UNSUPPORTED:
+        if value := getattr(arguments, name):
             raise ValueError(
-                f"Unknown argument {name!r} in [model.args] of {str(folder / CONFIG)!r}"
-                f"{did_you_mean(name, MODEL_DEFAULTS)}."
+                f"`{name}` must be false, found {shorten(value)}: this option, which no released "
+                "model uses, is not supported."
             )
-        if name in UNSUPPORTED and value:
-            raise ValueError(
-                f"`{name}` must be false in {str(folder / CONFIG)!r}, found {value!r}: "
-                "this option, which no released model uses, is not supported."
-            )
-    arguments = MODEL_DEFAULTS | dict(arguments)
-    if arguments["selected_channel"] != 0:
+    if arguments.sample_rate != 16000:
+        refuse("model.args.sample_rate", "16000 (Hz), that of WavLM", arguments.sample_rate)
+    if arguments.selected_channel != 0:
         warnings.warn(
-            f"This model was trained on channel {arguments['selected_channel']} of its recordings "
+            f"This model was trained on channel {arguments.selected_channel} of its recordings "
             "(`selected_channel`), while pyannote.audio averages all channels: add "
-            f"'channel': {arguments['selected_channel']} to the files that you give it.",
+            f"'channel': {arguments.selected_channel} to the files that you give it.",
             stacklevel=3,
         )
-    return arguments
 
 
-def _check_dimensions(arguments: Mapping[str, Any], wavlm: WavLMConfig, folder: Path):
+def _check_dimensions(arguments: ModelArguments, wavlm: WavLMConfig):
     found = {"wavlm_layer_num": wavlm.num_layers + 1, "wavlm_feat_dim": wavlm.embed_dim}
     for name, value in found.items():
-        if arguments[name] != value:
+        if getattr(arguments, name) != value:
             raise ValueError(
-                f"`{name}` must be {value} in {str(folder / CONFIG)!r}, as in the WavLM that "
-                f"`wavlm_src` names ({arguments['wavlm_src']!r}), found {arguments[name]}."
+                f"`{name}` must be {value}, as in the WavLM that `wavlm_src` names "
+                f"({arguments.wavlm_src!r}), found {getattr(arguments, name)}."
             )
-
-
-def _specifications(arguments: Mapping[str, Any], config: Mapping[str, Any]) -> Specifications:
-    # released models are used on windows that may be longer than those they were trained on
-    inference = config.get("inference", {}).get("args", {})
-    return powerset_specifications(
-        duration=inference.get("seg_duration", arguments["chunk_size"]),
-        max_speakers_per_chunk=arguments["max_speakers_per_chunk"],
-        max_speakers_per_frame=arguments["max_speakers_per_frame"],
-    )

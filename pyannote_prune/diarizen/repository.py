@@ -9,6 +9,8 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
+from ..shorten import shorten
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -67,15 +69,15 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of huge integers, of depth
         raise ValueError(f"{str(path)!r} is not valid TOML: {error}.") from error
 
     model = config.get("model")
     architecture = model.get("path") if isinstance(model, dict) else None
     if architecture != ARCHITECTURE:
         raise ValueError(
-            f"`model.path` must be {ARCHITECTURE!r} in {str(path)!r}, found {architecture!r}: "
-            "other architectures of DiariZen are not supported."
+            f"`model.path` must be {ARCHITECTURE!r} in {str(path)!r}, found "
+            f"{shorten(architecture)}: other architectures of DiariZen are not supported."
         )
     for section in ("model", "inference", "clustering"):
         arguments = config.get(section, {})

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..settings import DiarizationSettings
+from .arguments import CLUSTERING, Clustering, Inference, Method, VBx, known
 from .repository import CONFIG, find_repository, read_config
 
 # frames of the median filter, which `config.toml` can only switch on or off
 MEDIAN_FILTER = 11
-
-# settings that pyannote.audio does not let one change: what they must be
-FIXED = {"ahc_criterion": "distance", "lda_dim": 128, "max_iters": 20}
 
 
 def load_settings(
@@ -46,56 +43,32 @@ def load_settings(
     """
     folder = find_repository(source, revision, token, cache_dir)
     config = read_config(folder)
-    inference = config.get("inference", {}).get("args", {})
-    clustering = config.get("clustering", {}).get("args", {})
     try:
-        method = clustering["method"]
-        if method not in CLUSTERING:
-            raise ValueError(
-                f"`clustering.args.method` must be one of {', '.join(map(repr, CLUSTERING))} in "
-                f"{str(folder / CONFIG)!r}, found {method!r}."
-            )
+        inference = known(Inference, config, "inference")
+        method = known(Method, config, "clustering").method
+        clustering = known(CLUSTERING[method], config, "clustering")
         return DiarizationSettings(
             clustering=method,
-            parameters=CLUSTERING[method](clustering),
-            segmentation_step=inference["segmentation_step"],
-            segmentation_batch_size=inference["batch_size"],
-            embedding_batch_size=inference["batch_size"],
+            parameters=_parameters(clustering),
+            segmentation_step=inference.segmentation_step,
+            segmentation_batch_size=inference.batch_size,
+            embedding_batch_size=inference.batch_size,
             embedding_exclude_overlap=True,
-            median_filter=MEDIAN_FILTER if inference["apply_median_filtering"] else 1,
-            min_speakers=clustering["min_speakers"],
-            max_speakers=clustering["max_speakers"],
+            median_filter=MEDIAN_FILTER if inference.apply_median_filtering else 1,
+            min_speakers=clustering.min_speakers,
+            max_speakers=clustering.max_speakers,
         )
-    except KeyError as error:
+    except ValueError as error:
         raise ValueError(
-            f"Missing key {error} in [inference.args] or [clustering.args] of "
-            f"{str(folder / CONFIG)!r}: give a `DiarizationSettings` of yours instead."
+            f"{str(folder / CONFIG)!r} does not have settings that pyannote.audio can reproduce: "
+            f"{error} Otherwise, give a `DiarizationSettings` of yours instead."
         ) from error
 
 
-def _vbx(clustering: Mapping[str, Any]) -> dict[str, Any]:
-    for name, value in FIXED.items():
-        if clustering[name] != value:
-            raise ValueError(
-                f"`clustering.args.{name}` must be {value!r}, found {clustering[name]!r}: "
-                "pyannote.audio has this value built in."
-            )
-    return {
-        "threshold": clustering["ahc_threshold"],
-        "Fa": clustering["Fa"],
-        "Fb": clustering["Fb"],
-    }
-
-
-def _ahc(clustering: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "method": "centroid",
-        "min_cluster_size": clustering["min_cluster_size"],
-        "threshold": clustering["ahc_threshold"],
-    }
-
-
-CLUSTERING: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "VBxClustering": _vbx,
-    "AgglomerativeClustering": _ahc,
-}
+def _parameters(clustering: Clustering) -> dict[str, Any]:
+    """Hyper-parameters of a clustering of pyannote.audio"""
+    threshold = clustering.ahc_threshold
+    if isinstance(clustering, VBx):
+        return {"threshold": threshold, "Fa": clustering.Fa, "Fb": clustering.Fb}
+    size = clustering.min_cluster_size
+    return {"method": "centroid", "min_cluster_size": size, "threshold": threshold}

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 PATIENCE = 30  # seconds
 
 # more is not for reading
-LONGEST_MESSAGE = 1500
+LONGEST_MESSAGE = 4000
 
 fuzzing = settings(
     max_examples=500,
