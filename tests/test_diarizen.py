@@ -230,7 +230,7 @@ def test_anything_but_a_state_dict_is_refused(repository, content):
         ({"extractor_prune_conv_channels": True}, "only encoders without gates"),
         ({"use_layerwise_prune": "1-2"}, "only encoders without gates"),
         ({"encoder_use_feed_forward": [True]}, r"must have one value per layer"),
-        ({"extractor_mode": "batch_norm"}, "`conv_norm` must be"),
+        ({"extractor_mode": "batch_norm"}, "`extractor_mode` must be"),
         ({"encoder_embed_dim": None}, "`embed_dim` must be an integer"),
         ({"encoder_remaining_heads": 3}, "does not describe a WavLM encoder"),
     ],

@@ -436,7 +436,7 @@ def test_layers_must_be_those_of_the_structure():
         (tiny_config().to_dict() | {"num_head": 4}, "`wavlm` .*did you mean 'num_heads'"),
         (tiny_config().to_dict() | {"num_heads": 5}, "`wavlm.embed_dim` must be a multiple"),
         (tiny_config().to_dict() | {"layers": [1]}, r"`wavlm.layers\[0\]` must be a dictionary"),
-        (tiny_config().to_dict() | {"layers": 1}, "`wavlm` does not describe an encoder"),
+        (tiny_config().to_dict() | {"layers": 1}, "`wavlm.layers` must be a list, found 1"),
     ],
 )
 def test_impossible_structure_is_named(wavlm, message):

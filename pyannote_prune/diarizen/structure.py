@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ..checkpoint import read_safely
 from ..confined import find_inside
+from ..shorten import shorten
 from ..suggest import did_you_mean
-from ..wavlm.config import ConvolutionConfig, LayerConfig, WavLMConfig
+from ..wavlm.config import ConvolutionConfig, LayerConfig, WavLMConfig, check_list
 from ..wavlm.weights import is_state_dict
 
 # names that DiariZen gives to predefined structures
@@ -79,7 +80,8 @@ def find_structure(wavlm_src: str, folder: Path) -> WavLMConfig:
     if path is None:
         raise ValueError(
             f"`wavlm_src` must be one of {', '.join(map(repr, STRUCTURES))}, or a WavLM file "
-            f"inside {str(folder)!r}, found {wavlm_src!r}{did_you_mean(wavlm_src, STRUCTURES)}: "
+            f"inside {str(folder)!r}, found "
+            f"{shorten(wavlm_src)}{did_you_mean(wavlm_src, STRUCTURES)}: "
             "copy that file next to `config.toml`, and give its name."
         )
     structure, _ = read_wavlm_file(path)
@@ -120,37 +122,59 @@ def convert_config(config: Mapping[str, Any]) -> WavLMConfig:
         If a key is missing or has an impossible value, if the encoder has gates, or if it has no
         attention in its first layer.
     """
+    if not isinstance(config, Mapping):
+        raise ValueError(f"`config` must be a dictionary, found {shorten(config)}.")
     if missing := [key for key in REQUIRED if key not in config]:
         raise ValueError(f"missing keys: {', '.join(missing)}.")
     for key in MUST_BE_FALSE:
         if config.get(key):
             raise ValueError(
-                f"`{key}` must be false, found {config[key]!r}: only encoders without gates can be "
-                "loaded (DiariZen's `apply_pruning.py` removes them)."
+                f"`{key}` must be false, found {shorten(config[key])}: only encoders without "
+                "gates can be loaded (DiariZen's `apply_pruning.py` removes them)."
             )
     return WavLMConfig(
-        convolutions=tuple(
-            ConvolutionConfig(*shape) for shape in config["extractor_conv_layer_config"]
-        ),
+        convolutions=_convolutions(config),
         layers=_layers(config),
         num_heads=_num_heads(config),
-        conv_norm=CONV_NORMS.get(config["extractor_mode"], config["extractor_mode"]),
+        conv_norm=_conv_norm(config),
         **{ours: config[theirs] for theirs, ours in SAME.items()},
     )
 
 
+def _conv_norm(config: Mapping[str, Any]) -> str:
+    mode = config["extractor_mode"]
+    if mode not in list(CONV_NORMS):
+        expected = " or ".join(map(repr, CONV_NORMS))
+        raise ValueError(f"`extractor_mode` must be {expected}, found {shorten(mode)}.")
+    return CONV_NORMS[mode]
+
+
+def _convolutions(config: Mapping[str, Any]) -> tuple[ConvolutionConfig, ...]:
+    key = "extractor_conv_layer_config"
+    for shape in check_list(key, config[key]):
+        if len(check_list(f"{key}[...]", shape)) != 3:
+            raise ValueError(
+                f"`{key}` must have channels, kernel and stride of each convolution, found "
+                f"{shorten(shape)}."
+            )
+    return tuple(ConvolutionConfig(*shape) for shape in config[key])
+
+
 def _layers(config: Mapping[str, Any]) -> tuple[LayerConfig, ...]:
     for key in PER_LAYER:
-        if len(config[key]) != config["encoder_num_layers"]:
+        values, number = config[key], config["encoder_num_layers"]
+        if not isinstance(values, list | tuple) or not values or len(values) != number:
             raise ValueError(
-                f"`{key}` must have one value per layer ({config['encoder_num_layers']}), "
-                f"found {len(config[key])}."
+                f"`{key}` must have one value per layer ({shorten(number)}), found "
+                f"{shorten(values)}."
             )
     if not config["encoder_use_attention"][0]:
         raise ValueError(
             "`encoder_use_attention` must start with true, found false: without attention in its "
             "first layer, DiariZen has no position bias in any layer, which is not supported."
         )
+    for heads in config["encoder_remaining_heads"]:
+        check_list("encoder_remaining_heads[...]", heads)
     _, *blocks = (config[key] for key in PER_LAYER)
     return tuple(
         LayerConfig(heads=tuple(heads) if attention else (), neurons=neurons if forward else 0)
@@ -160,9 +184,9 @@ def _layers(config: Mapping[str, Any]) -> tuple[LayerConfig, ...]:
 
 def _num_heads(config: Mapping[str, Any]) -> int:
     totals = config["encoder_total_num_heads"]
-    if len(set(totals)) != 1:
+    if any(total != totals[0] for total in totals):
         raise ValueError(
-            f"`encoder_total_num_heads` must be the same for all layers, found {totals}: "
+            f"`encoder_total_num_heads` must be the same for all layers, found {shorten(totals)}: "
             "they share one position bias."
         )
     return totals[0]

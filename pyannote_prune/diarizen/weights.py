@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -56,8 +56,13 @@ def _stack_projections(head: dict[str, Tensor]) -> dict[str, Tensor]:
     for key in head:
         module, found, leaf = key.partition(".mha.mha.linearQ.")
         parts = [f"{module}.mha.mha.linear{letter}.{leaf}" for letter in "QKV"]
-        # shapes that differ are left for the error that lists them
-        if found and len({head[part].shape if part in head else None for part in parts}) == 1:
+        if found and _fit([head[part] for part in parts if part in head]):
             projections = [stacked.pop(part) for part in parts]
             stacked[f"{module}.self_attn.in_proj_{leaf}"] = torch.cat(projections)
     return stacked
+
+
+def _fit(tensors: Sequence[Tensor]) -> bool:
+    """Whether these are three tensors to stack: names of others are left, for a readable error"""
+    kinds = {(tensor.shape, tensor.dtype) for tensor in tensors}
+    return len(tensors) == 3 and len(kinds) == 1 and tensors[0].ndim > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -172,13 +172,15 @@ class WavLMConfig:
         values = _known(cls, plain, "the WavLM configuration")
         values["convolutions"] = tuple(
             ConvolutionConfig(**_known(ConvolutionConfig, c, f"`convolutions[{i}]`"))
-            for i, c in enumerate(values["convolutions"])
+            for i, c in enumerate(check_list("convolutions", values["convolutions"]))
         )
         layers = [
-            _known(LayerConfig, layer, f"`layers[{i}]`") for i, layer in enumerate(values["layers"])
+            _known(LayerConfig, layer, f"`layers[{i}]`")
+            for i, layer in enumerate(check_list("layers", values["layers"]))
         ]
         values["layers"] = tuple(
-            LayerConfig(heads=tuple(layer["heads"]), neurons=layer["neurons"]) for layer in layers
+            LayerConfig(tuple(check_list(f"layers[{i}].heads", layer["heads"])), layer["neurons"])
+            for i, layer in enumerate(layers)
         )
         return cls(**values)
 
@@ -237,6 +239,12 @@ class WavLMConfig:
                     f"(`num_heads`), found {shorten(list(layer.heads))}: heads keep the index that "
                     "they have in the dense encoder."
                 )
+
+
+def check_list(name: str, value: Any) -> Sequence:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"`{name}` must be a list, found {shorten(value)}.")
+    return value
 
 
 def _check_count(name: str, value: Any, minimum: int):

@@ -9,6 +9,8 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from ..shorten import spell
+
 # names of DiariZen (after torchaudio) and of `transformers`, and ours. They agree on modules once
 # prefixes that only one of them has are removed.
 PREFIXES = {
@@ -61,16 +63,22 @@ def convert(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def is_state_dict(content: Any) -> bool:
     """Whether `content`, read from a file, is made of names and plain tensors"""
     return isinstance(content, Mapping) and all(
-        isinstance(name, str)
-        and isinstance(tensor, Tensor)
-        and tensor.layout == torch.strided
-        and not (tensor.is_meta or tensor.is_quantized)
-        for name, tensor in content.items()
+        isinstance(name, str) and _is_plain(tensor) for name, tensor in content.items()
     )
 
 
+def _is_plain(tensor: Any) -> bool:
+    """Whether this is a tensor whose elements are all in memory, once each"""
+    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+        return False
+    if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
+        return False
+    # a few bytes can otherwise stand for more elements than memory can hold
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+
+
 def check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str):
-    """Compare names and shapes of two state dicts
+    """Compare two state dicts, and refuse weights that no training gives
 
     Parameters
     ----------
@@ -82,8 +90,11 @@ def check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], sour
     Raises
     ------
     ValueError
-        If they differ: the message lists missing, unexpected and misshapen keys.
+        If they differ, or are not finite: the message lists missing, unexpected, misshapen and
+        other keys that are wrong.
     """
+    if not is_state_dict(found):
+        raise ValueError(f"The state dict of {source} must be made of names and plain tensors.")
     differences = {
         "missing": [key for key in expected if key not in found],
         "unexpected": [key for key in found if key not in expected],
@@ -92,13 +103,27 @@ def check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], sour
             for key in expected
             if key in found and expected[key].shape != found[key].shape
         ],
+        "of another kind": [
+            f"{key} (expected {expected[key].dtype}, found {found[key].dtype})"
+            for key in expected
+            if key in found and _kind(expected[key]) != _kind(found[key])
+        ],
+        # models would be silent about it, and output NaN
+        "not finite": [key for key in found if not found[key].float().isfinite().all()],
     }
     refuse_differences(differences, source)
 
 
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    """What conversion does not change: it rounds, but does not drop fractions or imaginary parts"""
+    return tensor.is_floating_point(), tensor.is_complex()
+
+
 def refuse_differences(differences: Mapping[str, Sequence[str]], source: str):
     """Raise an error that lists `differences` by kind, if there is any"""
-    lines = [f"{len(keys)} {kind}: {_shorten(keys)}" for kind, keys in differences.items() if keys]
+    lines = [
+        f"{len(keys)} {kind}: {_enumerate(keys)}" for kind, keys in differences.items() if keys
+    ]
     if lines:
         raise ValueError(
             f"Weights of {source} do not fit this network: nothing was loaded. "
@@ -112,6 +137,6 @@ def load_exactly(module: nn.Module, state_dict: Mapping[str, Tensor], source: st
     module.load_state_dict(state_dict)
 
 
-def _shorten(keys: Sequence[str], limit: int = 20) -> str:
+def _enumerate(keys: Sequence[str], limit: int = 20) -> str:
     more = f", and {len(keys) - limit} more" if len(keys) > limit else ""
-    return ", ".join(keys[:limit]) + more
+    return ", ".join(map(spell, keys[:limit])) + more
