@@ -14,6 +14,7 @@ from .checkpoint import load_checkpoint, read_safely, save_checkpoint
 from .segmentation import WavLMSegmentation
 from .settings import DiarizationSettings
 from .version import __version__
+from .whole import DRAFT
 
 COMMUNITY_1 = "pyannote/speaker-diarization-community-1"
 
@@ -71,7 +72,7 @@ def export_pipeline(
 
     # complete before it takes its final name: an interruption leaves no half pipeline
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+    with tempfile.TemporaryDirectory(DRAFT, f".{folder.name}.", folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
         name = "model.safetensors" if safetensors else "pytorch_model.bin"

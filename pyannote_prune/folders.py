@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from .export import check_new
+from .whole import remove_drafts, whole
 
 
 def claim(folder: Path, name: str, content: dict[str, Any]):
@@ -30,9 +31,10 @@ def claim(folder: Path, name: str, content: dict[str, Any]):
     """
     path = folder / name
     if not path.is_file():
+        remove_drafts(folder)
         check_new(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        with whole(path) as draft:
+            draft.write_text(yaml.safe_dump(content, sort_keys=False))
         return
     found, expected = flatten(yaml.safe_load(path.read_text())), flatten(content)
     differences = [
@@ -56,7 +58,5 @@ def flatten(plain: Any, key: str = "") -> dict[str, Any]:
 
 
 def write_json(content: dict[str, Any], path: Path):
-    """Write to a neighbour, then rename"""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(content, indent=2) + "\n")
-    draft.replace(path)
+    with whole(path) as draft:
+        draft.write_text(json.dumps(content, indent=2) + "\n")

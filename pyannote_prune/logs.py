@@ -6,6 +6,8 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+from .whole import whole
+
 
 def merge_logs(paths: Iterable[Path], output: Path):
     """Merge `metrics.csv` of consecutive attempts at one training
@@ -30,7 +32,7 @@ def merge_logs(paths: Iterable[Path], output: Path):
             start = int(attempt[0]["step"])
             rows = [row for row in rows if int(row["step"]) < start] + attempt
     names = sorted({name for row in rows for name in row})
-    with output.open("w", newline="") as file:
+    with whole(output) as draft, draft.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

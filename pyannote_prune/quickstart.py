@@ -22,6 +22,7 @@ from .recipe_config import Recipe
 from .settings import ORACLE_SETTINGS
 from .wavlm.config import WavLMConfig
 from .wavlm.presets import dense
+from .whole import DRAFT, remove_drafts, whole
 
 # copies of the conversation in an epoch, which would otherwise be a single step
 NUM_COPIES = 8
@@ -142,9 +143,14 @@ def quickstart(output: Path, num_epochs: float = 1.0) -> tuple[Score, Score]:
     """
     path = output / "recipe.yml"
     if not path.is_file():
-        check_new(output)
-        write_data(output / "data")
-        path.write_text(yaml.safe_dump(small_recipe(num_epochs), sort_keys=False))
+        remove_drafts(output)
+        data, draft = output / "data", output / f".data{DRAFT}"
+        if not data.is_dir():
+            check_new(output)
+            write_data(draft)
+            draft.rename(data)
+        with whole(path) as file:
+            file.write_text(yaml.safe_dump(small_recipe(num_epochs), sort_keys=False))
     run = RecipeRun(Recipe.load(path), output / "run")
     run()
     teacher = load_checkpoint(run.folder("fine_tune") / MODEL)

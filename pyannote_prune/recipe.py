@@ -7,6 +7,7 @@ in one go, and `checkpoints/last.ckpt` is where an interrupted training starts a
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import Any
 import lightning
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
-from pyannote.database import FileFinder, registry
 
 from .callbacks import BestCheckpoints, PercentileGradientClipping, average_checkpoints
+from .check_protocol import check_protocol, load_protocol
 from .checkpoint import last_checkpoint, load_checkpoint, save_checkpoint
+from .checkpoint_io import WholeCheckpointIO
 from .cost import cost
 from .export import export_pipeline
 from .figures import plot_structure, plot_training
@@ -33,6 +35,7 @@ from .settings import ORACLE_SETTINGS, DiarizationSettings
 from .skip import SkipNonFinite
 from .sparsity import meet_target, sparsity
 from .task import DistillationPruning
+from .whole import remove_drafts
 
 TITLES = {
     "fine_tune": "Fine-tuning",
@@ -40,7 +43,10 @@ TITLES = {
     "distil": "Distilling",
     "train": "Training",
 }
-MODEL, SCORES, LOG = "model.ckpt", "scores.json", "metrics.csv"
+RECIPE, MODEL, SCORES, LOG = "recipe.yml", "model.ckpt", "scores.json", "metrics.csv"
+
+# seconds that processes wait for the first one, which may start later
+PATIENCE = 120.0
 
 
 class RecipeRun:
@@ -60,11 +66,8 @@ class RecipeRun:
 
     def __init__(self, recipe: Recipe, output: Path):
         self.recipe, self.output = recipe, Path(output)
-        claim(self.output, "recipe.yml", recipe.to_dict())
-        registry.load_database(recipe.database)
-        self.protocol = registry.get_protocol(
-            recipe.protocol, preprocessors={"audio": FileFinder()}
-        )
+        self._claim()
+        self.protocol = load_protocol(recipe.database, recipe.protocol)
 
     def __call__(self) -> dict[str, Any]:
         """Run what remains to be done
@@ -74,6 +77,8 @@ class RecipeRun:
         summary : dict
             Content of `summary.json`: cost, sparsity and development scores of each stage.
         """
+        if not self.final.is_file():
+            check_protocol(self.protocol, self.recipe.duration)
         stages = self.stages()
         if "fine_tune" in stages:
             teacher = self._run("fine_tune", self._start, self._diarization)
@@ -96,6 +101,17 @@ class RecipeRun:
         if rank_zero_only.rank == 0:
             self._conclude(teacher, model)
         return json.loads((self.output / "summary.json").read_text())
+
+    def _claim(self):
+        """Make the folder ours: the first process does, others wait until it has"""
+        if rank_zero_only.rank == 0:
+            claim(self.output, RECIPE, self.recipe.to_dict())
+            remove_drafts(self.output)
+            return
+        end = time.monotonic() + PATIENCE
+        while not (self.output / RECIPE).is_file() and time.monotonic() < end:
+            time.sleep(0.1)
+        claim(self.output, RECIPE, self.recipe.to_dict())
 
     def folder(self, name: str) -> Path:
         """Folder of a stage"""
@@ -222,6 +238,7 @@ class RecipeRun:
             limit_train_batches=None if limit is None else limit * stage.accumulate,
             accumulate_grad_batches=stage.accumulate,
             callbacks=callbacks,
+            plugins=WholeCheckpointIO(),
             logger=CSVLogger(folder, "logs", version=str(attempt), flush_logs_every_n_steps=20),
             log_every_n_steps=5,
             num_sanity_val_steps=0,

@@ -17,6 +17,7 @@ import torch
 from pyannote.audio import tasks
 from torch.utils.data import get_worker_info
 
+from .check_protocol import check_protocol
 from .memory import AudioInMemory
 from .skip import NonFiniteLoss
 
@@ -30,36 +31,16 @@ class ResumableSamples:
     Raises
     ------
     ValueError
-        Before training, if all files of a subset are shorter than the window.
+        Before training, if there is nothing to train on.
     """
 
     def prepare_data(self):
-        """Prepare data, or say why there is none
-
-        pyannote.audio ignores annotated regions that are shorter than the window, and stumbles
-        when nothing is left of the training or of the development set.
-        """
+        """Prepare data, or say why there is none"""
         try:
             super().prepare_data()
-        except ValueError as error:
-            for subset in ("train", "development"):
-                self._check_durations(subset)
-            raise error
-
-    def _check_durations(self, subset: str):
-        """Refuse a subset without any region of the length of the window"""
-        regions = [
-            (region.duration, file["uri"])
-            for file in getattr(self.protocol, subset)()
-            for region in file["annotated"]
-        ]
-        longest, uri = max(regions, default=(0.0, None))
-        if longest < self.duration:
-            raise ValueError(
-                f"`duration` must be at most that of annotated regions, found {self.duration:g} s: "
-                f"the longest one of the {subset} set has {longest:.2f} s (in {uri!r}). "
-                "Use shorter windows."
-            )
+        except Exception:
+            check_protocol(self.protocol, self.duration)
+            raise
 
     def train__iter__(self) -> Iterator[dict]:
         """Iterate over training samples, from where training was interrupted"""

@@ -54,7 +54,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, what: str = "the YAML of a recipe") -> Any:
     try:
         with path.open("rb") as stream:
             return yaml.load(stream, _Loader)
@@ -63,7 +63,7 @@ def read_yaml(path: Path) -> Any:
         line = f", line {mark.line + 1}" if mark else ""
         if isinstance(error, RecursionError):
             problem = "too many levels of nesting"
-        raise ValueError(f"{path}{line}: not the YAML of a recipe: {problem or error}.") from error
+        raise ValueError(f"{path}{line}: not {what}: {problem or error}.") from error
 
 
 def section(cls: type, plain: Any, key: str = "") -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+DRAFT = ".draft"
 
 
 @contextmanager
@@ -17,10 +20,14 @@ def whole(path: str | Path) -> Iterator[Path]:
     ----------
     path : str or Path
         Its folder is made if necessary. A previous file stays as it is in case of failure.
+
+    See Also
+    --------
+    remove_drafts : Remove what a process that was killed leaves
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(DRAFT, f".{path.name}.", path.parent)
     os.close(descriptor)
     try:
         yield Path(temporary)
@@ -31,6 +38,15 @@ def whole(path: str | Path) -> Iterator[Path]:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def remove_drafts(folder: Path):
+    """Remove what was being written when a process was killed, also in subfolders"""
+    for path in list(folder.rglob(f".*{DRAFT}")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

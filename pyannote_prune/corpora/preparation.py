@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from ..whole import whole
 from .audio import convert, get_duration
 from .layouts import CORPORA, Corpus
 from .recordings import SUBSETS, Recording, Turn
@@ -136,7 +137,5 @@ def read_regions(recording: Recording) -> list[tuple[float, float]]:
 
 
 def write(path: Path, lines: Iterable[str]):
-    """Write to a neighbour, then rename"""
-    draft = path.with_suffix(".draft")
-    draft.write_text("".join(lines), encoding="utf-8")
-    draft.replace(path)
+    with whole(path) as draft:
+        draft.write_text("".join(lines), encoding="utf-8")

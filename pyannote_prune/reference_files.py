@@ -1,0 +1,118 @@
+"""Text files that a protocol is made of, line by line
+
+pyannote.database reads RTTM and UEM files with pandas: a wrong number ends in an error that names
+no file, and a space in a name makes every speaker of the file disappear without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .shorten import shorten
+
+# types of lines that RTTM has
+TYPES = "SPEAKER SEGMENT NOSCORE NO_RT_METADATA LEXEME NON-LEX NON-SPEECH FILLER EDIT SU IP CB A/P"
+TYPES = frozenset(f"{TYPES} SPKR-INFO".split())
+
+# what pandas reads as no value
+NO_VALUE = (
+    "#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN <NA> N/A NA NULL NaN None n/a nan null"
+)
+NO_VALUE = frozenset(NO_VALUE.split())
+
+NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?"
+
+
+def check_list(path: Path):
+    """Check a list of recordings, one a line
+
+    Raises
+    ------
+    ValueError
+        If a line is empty, or cannot be a name.
+    """
+    _check_lines(path, _check_name)
+
+
+def check_rttm(path: Path):
+    """Check that pyannote.database reads all speaker turns of an RTTM file
+
+    Raises
+    ------
+    ValueError
+        If it would not: the message gives the line.
+    """
+    _check_lines(path, _check_turn)
+
+
+def check_uem(path: Path):
+    """Check that pyannote.database reads all regions of a UEM file
+
+    Raises
+    ------
+    ValueError
+        If it would not: the message gives the line.
+    """
+    _check_lines(path, _check_region)
+
+
+def _check_lines(path: Path, check: Callable[[Sequence[str]], str | None]):
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(path)!r} must be text in UTF-8 ({error}): convert it.") from error
+    for number, line in enumerate(lines if lines != [""] else (), start=1):
+        if not line.replace("\t", " ").isprintable() or '"' in line:
+            rule = "printable characters, ordinary spaces, and no quotation mark"
+        else:
+            rule = check(line.split())
+        if rule is not None:
+            raise ValueError(
+                f"{str(path)!r}, line {number}: it must have {rule}, found {shorten(line)}. "
+                "Correct that line."
+            )
+
+
+def _check_name(fields: Sequence[str]) -> str | None:
+    return None if len(fields) == 1 else "the name of one recording, without spaces"
+
+
+def _check_turn(fields: Sequence[str]) -> str | None:
+    """Rule that a line of an RTTM file does not follow"""
+    if not fields:
+        return None  # pandas skips it
+    if fields[0] not in TYPES:
+        return "a type of RTTM, such as SPEAKER, as first field"
+    if len(fields) > 10:
+        return "at most 10 fields, hence names without spaces"
+    if len(fields) < 2 or fields[1] in NO_VALUE:
+        return "the name of a recording as second field"
+    times = fields[3:5]
+    if fields[0] != "SPEAKER":
+        valid = all(_is_number(time) or time in NO_VALUE for time in times)
+        return None if valid else "numbers, or <NA>, as fields 4 and 5"
+    if len(fields) < 8 or fields[7] in NO_VALUE:
+        return "a speaker as field 8"
+    if not all(map(_is_number, times)):
+        return "numbers, start and duration in seconds, as fields 4 and 5"
+    return "a duration that is not negative as field 5" if float(times[1]) < 0 else None
+
+
+def _check_region(fields: Sequence[str]) -> str | None:
+    """Rule that a line of a UEM file does not follow"""
+    if not fields:
+        return None  # pandas skips it
+    if len(fields) != 4:
+        return "4 fields: recording without spaces, channel, start, end"
+    if fields[0] in NO_VALUE:
+        return "the name of a recording as first field"
+    if not all(map(_is_number, fields[2:])):
+        return "numbers, start and end in seconds, as fields 3 and 4"
+    start, end = map(float, fields[2:])
+    return None if 0 <= start < end else "a positive start, and an end that is after it"
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(NUMBER, text) is not None

@@ -1,0 +1,44 @@
+"""Files are whole, or not there"""
+
+import os
+import signal
+
+import pytest
+
+from pyannote_prune.whole import remove_drafts, whole
+
+
+def test_file_appears_once_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "file"
+    with whole(path) as draft:
+        draft.write_text("content")
+        assert not path.exists()
+    assert path.read_text() == "content"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_previous_file_survives_an_error(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+    with pytest.raises(TypeError), whole(path) as draft:
+        draft.open("w").write("half" + None)
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_killed_process_leaves_can_be_removed(tmp_path):
+    path = tmp_path / "folder" / "file"
+    child = os.fork()
+    if not child:
+        with whole(path) as draft:
+            draft.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not path.exists()
+    assert len(os.listdir(path.parent)) == 1
+    (tmp_path / ".pipeline.x.draft").mkdir()
+    (tmp_path / ".pipeline.x.draft" / "config.yaml").touch()
+    (tmp_path / ".hidden").touch()
+    remove_drafts(tmp_path)
+    assert os.listdir(path.parent) == []
+    assert sorted(os.listdir(tmp_path)) == [".hidden", "folder"]
