@@ -161,6 +161,9 @@ class BestCheckpoints(ModelCheckpoint):
         epoch, broadcast = trainer.current_epoch, trainer.strategy.broadcast
         self.values[epoch] = broadcast(self._monitored(trainer))
         chosen = broadcast(self._chosen(saving=epoch))
+        # a resumed training does not log again what came before its checkpoint
+        for logger in trainer.loggers:
+            logger.save()
         # what loggers and `ckpt_path="best"` read
         self.current_score = torch.tensor(self.values[epoch])
         self.best_k_models = {str(self._path(e)): torch.tensor(self.values[e]) for e in chosen}

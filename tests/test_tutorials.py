@@ -1,10 +1,12 @@
 """The notebooks that are published are those that are executed"""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 FOLDER = Path(__file__).parents[1] / "tutorials"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -18,7 +20,20 @@ def test_there_are_notebooks_with_outputs():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path):
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": tmp_path}}).execute()
+def test_notebooks_run(tmp_path, monkeypatch):
+    """Two at a time, each with one thread and a folder of its own"""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def run(path: Path) -> str | None:
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        notebook = nbformat.read(path, as_version=4)
+        resources = {"metadata": {"path": folder}}
+        try:
+            NotebookClient(notebook, timeout=900, resources=resources).execute()
+        except CellExecutionError as error:
+            return f"{path.name}: {error}"
+
+    with ThreadPoolExecutor(2) as pool:
+        failures = list(filter(None, pool.map(run, NOTEBOOKS)))
+    assert not failures, "\n".join(failures)
