@@ -42,6 +42,11 @@ def is_over(child: int) -> bool:
     return bool(pid)
 
 
+def wait(child: int):
+    while not is_over(child):
+        time.sleep(0.01)
+
+
 def kill_at(child: int, moment: float, folder: Path | None) -> bool:
     """Kill after some seconds, and then (not always) as soon as a checkpoint is being written
 
@@ -67,9 +72,7 @@ def kill_at(child: int, moment: float, folder: Path | None) -> bool:
 def main():
     recipe, folder, num_kills, longest = sys.argv[1:]
     recipe, folder, draw = Path(recipe), Path(folder), random.Random(0)
-    child = train(recipe, folder / "undisturbed")
-    while not is_over(child):
-        time.sleep(0.01)
+    wait(train(recipe, folder / "undisturbed"))
 
     kills, runs = [], 0
     while len(kills) < int(num_kills):
@@ -77,6 +80,9 @@ def main():
         runs += 1
         while True:
             child = train(recipe, output)
+            if len(kills) == int(num_kills):
+                wait(child)
+                break
             in_checkpoint = output if len(kills) % 2 else None
             if not kill_at(child, draw.uniform(0, float(longest)), in_checkpoint):
                 break
