@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pyannote.audio import Audio
+from pyannote.audio.core.task import Scopes
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.database import FileFinder, Protocol, ProtocolFile, registry
 from pyannote.database.custom import meta_subset_iter, resolve_path
@@ -35,30 +38,31 @@ def load_protocol(database: Path, name: str) -> Protocol:
         If `database.yml` is malformed, or has no such protocol.
     """
     names = _names(read_yaml(database, "a `database.yml`"), database)
-    preprocessors = {"audio": FileFinder(), "annotated": annotated_audio}
     try:
         registry.load_database(database)
-        return registry.get_protocol(name, preprocessors=preprocessors)
     except OSError:
         raise
     # pyannote.database does not check what it reads: anything may happen
     except Exception as error:
-        if name not in names:
-            raise ValueError(
-                f"`protocol` must be one of {shorten(names)} ({database}), found {name!r}"
-                f"{did_you_mean(name, names)}."
-            ) from error
         raise ValueError(
-            f"{database}: pyannote.database cannot read it ({type(error).__name__}: "
-            f"{shorten(error)}). See its documentation for what it expects."
+            f"{database}: pyannote.database cannot read it ({type(error).__name__}: {error}). See "
+            "its documentation for what it expects."
+        ) from error
+    preprocessors = {"audio": FileFinder(), "annotated": annotated_audio}
+    try:
+        return registry.get_protocol(name, preprocessors=preprocessors)
+    except (AttributeError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"`protocol` must be one of {shorten(names)} ({database}), found {name!r}"
+            f"{did_you_mean(name, names)}."
         ) from error
 
 
 def check_protocol(protocol: Protocol, duration: float):
     """Read training and development sets of a protocol, and say what is wrong
 
-    Recordings without speech, turns beyond the audio and recordings that are listed twice are mere
-    warnings.
+    Recordings without speech and recordings that are listed twice are mere warnings. Speaker turns
+    outside of annotated regions are neither: pyannote.database removes them.
 
     Parameters
     ----------
@@ -75,36 +79,76 @@ def check_protocol(protocol: Protocol, duration: float):
         recording.
     """
     for subset in SUBSETS:
-        for check, path in _references(protocol, subset):
-            check(path)
-        longest, doubts, uris, num_silent = (0.0, "nothing"), [], [], 0
-        for uri, regions, annotation, end in _files(protocol, subset):
-            longest = max([longest, *((region.duration, uri) for region in regions)])
-            excess = annotation.get_timeline().extent().end - end
-            if excess > TOLERANCE:
-                doubts.append(f"speaker turns of {uri!r} exceed its audio by {excess:.1f} s")
-            if not annotation.crop(regions):
-                num_silent += 1
-                doubts.append(f"{uri!r} has no speaker turn in its annotated regions")
-            if uri in uris:
-                doubts.append(f"{uri!r} is listed twice")
-            uris.append(uri)
-        if num_silent == len(uris):
-            found = f"none, for instance of {uris[0]!r}" if uris else "no recording"
-            raise ValueError(
-                f"The {subset} set of {protocol.name} must have recordings, with speaker turns in "
-                f"their annotated regions, found {found}: compare names in its list, RTTM and UEM."
-            )
-        if longest[0] < duration:
-            raise ValueError(
-                f"`duration` must be at most that of annotated regions, found {duration:g} s: "
-                f"the longest one of the {subset} set has {longest[0]:.2f} s (in {longest[1]!r}). "
-                "Use shorter windows."
-            )
+        with _saying_where(subset, protocol.name):
+            for check, path in _references(protocol, subset):
+                check(path)
+            doubts = _check_recordings(getattr(protocol, subset)(), duration)
         if doubts:
             more = f", and {len(doubts) - 5} more doubts" if len(doubts) > 5 else ""
             place = f"In the {subset} set of {protocol.name}"
             warnings.warn(f"{place}, {', '.join(doubts[:5])}{more}.", stacklevel=2)
+
+
+@contextmanager
+def _saying_where(subset: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except NotImplementedError as error:
+        raise ValueError(
+            f"`protocol` must have a {subset} set, found none in {name}: add it to `database.yml`. "
+            "Checkpoints are chosen by their scores on the development set."
+        ) from error
+    except OSError as error:
+        raise OSError(f"In the {subset} set of {name}: {error}") from error
+    # whatever pyannote.database and its loaders stumble upon
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"In the {subset} set of {name}: {kind}{error}") from error
+
+
+def _check_recordings(files: Iterable[ProtocolFile], duration: float) -> list[str]:
+    """Check that there is something to train on
+
+    Returns
+    -------
+    doubts : list of str
+        What is suspicious.
+    """
+    longest, doubts, uris, silent = (0.0, "nothing"), [], set(), set()
+    for file in files:
+        _check_keys(file)
+        uri, regions, annotation = file["uri"], annotated_audio(file), file["annotation"]
+        longest = max([longest, *((region.duration, uri) for region in regions)])
+        if not annotation.crop(regions):
+            silent.add(uri)
+            doubts.append(f"{uri!r} has no speaker turn in its annotated regions")
+        if uri in uris:
+            doubts.append(f"{uri!r} is listed twice")
+        uris.add(uri)
+    if silent == uris:
+        found = f"none, for instance of {min(uris)!r}" if uris else "no recording"
+        raise ValueError(
+            "some recordings must have speaker turns in their annotated regions, found "
+            f"{found}: compare names in the list, in RTTM and in UEM."
+        )
+    if longest[0] < duration:
+        raise ValueError(
+            f"`duration` must be at most that of annotated regions, found {duration:g} s: the "
+            f"longest one has {longest[0]:.2f} s (in {longest[1]!r}). Use shorter windows."
+        )
+    return doubts
+
+
+def _check_keys(file: ProtocolFile):
+    for key in ("audio", "annotation", "scope"):
+        if key not in file:
+            raise ValueError(
+                f"`{key}` of {file['uri']!r} must be found through `database.yml`, found nothing."
+            )
+    if file["scope"] not in Scopes:
+        refuse("scope", f"one of {', '.join(map(repr, Scopes))}", file["scope"])
+    if not isinstance(file["annotation"], Annotation):
+        refuse("annotation", "a file with speaker turns, such as RTTM", file["annotation"])
 
 
 def annotated_audio(file: ProtocolFile) -> Timeline:
@@ -138,40 +182,22 @@ def annotated_audio(file: ProtocolFile) -> Timeline:
 
 
 def _audio_duration(file: ProtocolFile) -> float:
+    if "waveform" in file:
+        return Audio().get_duration(file)
+    return _duration(str(file["audio"]))
+
+
+@cache  # training opens it again and again
+def _duration(path: str) -> float:
     try:
-        duration = Audio().get_duration(file)
+        duration = Audio().get_duration(path)
     # torchcodec has errors of its own, which do not name the file
     except Exception as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(
-            f"`audio` of {file['uri']!r} could not be read: {file.get('audio')} "
-            f"({str(error).splitlines()[0]})."
-        ) from error
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"`audio` could not be read: {path!r} ({reason}).") from error
     if not duration:
-        raise ValueError(f"`audio` of {file['uri']!r} must not be empty: {file.get('audio')}.")
+        raise ValueError(f"`audio` must not be empty, found {path!r}.")
     return duration
-
-
-def _files(protocol: Protocol, subset: str) -> Iterator[tuple[str, Timeline, Annotation, float]]:
-    """Names, annotated regions, speaker turns and durations"""
-    try:
-        for file in getattr(protocol, subset)():
-            for key in ("audio", "annotation"):
-                if key not in file:
-                    raise ValueError(f"`{key}` of {file['uri']!r} is missing in `database.yml`.")
-            yield file["uri"], annotated_audio(file), file["annotation"], _audio_duration(file)
-    except NotImplementedError as error:
-        raise ValueError(
-            f"`protocol` must have a {subset} set, found none in {protocol.name}: add it to "
-            "`database.yml`. Checkpoints are chosen by their scores on the development set."
-        ) from error
-    except OSError:
-        raise
-    # whatever pyannote.database and its loaders stumble upon
-    except Exception as error:
-        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise ValueError(f"In the {subset} set of {protocol.name}: {kind}{error}") from error
 
 
 def _references(protocol: Protocol, subset: str) -> Iterator[tuple]:
@@ -184,17 +210,22 @@ def _references(protocol: Protocol, subset: str) -> Iterator[tuple]:
         return
     given = getattr(method, "keywords", {})
     entries, database = given.get("entries", {}), given.get("database_yml")
-    if "uri" in entries:
-        path = resolve_path(Path(entries["uri"]), database)
-        yield check_list, path
-        uris = path.read_text(encoding="utf-8").split()
-    for key in {"annotation", "annotated"} & entries.keys():
-        template = str(entries[key])
-        check = CHECKS.get(Path(template).suffix)
-        for uri in uris if "{" in template else uris[:1]:
+    uris = []
+    for key in ("uri", "annotation", "annotated"):
+        if key not in entries:
+            continue
+        name = entries[key]
+        if not isinstance(name, str):
+            found = f"`{key}` of the {subset} set"
+            raise ValueError(f"{database}: {found} must be a file name, found {shorten(name)}.")
+        check = check_list if key == "uri" else CHECKS.get(Path(name).suffix)
+        for uri in uris if "{" in name else [None]:
+            values = {"uri": uri, "database": given["database"], "subset": given["subset"]}
+            path = resolve_path(Path(name.format(**values)), database)
             if check is not None:
-                values = {"uri": uri, "database": given["database"], "subset": given["subset"]}
-                yield check, resolve_path(Path(template.format(**values)), database)
+                yield check, path
+        if key == "uri":
+            uris = path.read_text(encoding="utf-8").split()
 
 
 def _names(plain: Any, database: Path) -> list[str]:
@@ -205,7 +236,10 @@ def _names(plain: Any, database: Path) -> list[str]:
         for name in protocols:
             tasks = _section(protocols, name)
             for task in tasks:
-                names += [f"{name}.{task}.{protocol}" for protocol in _section(tasks, task)]
+                for protocol in _section(tasks, task):
+                    for subset in ("train", "development", "test"):
+                        _section(_section(tasks[task], protocol), subset)
+                    names.append(f"{name}.{task}.{protocol}")
     except ValueError as error:
         raise ValueError(f"{database}: {error}") from error
     return names

@@ -38,9 +38,14 @@ class ResumableSamples:
         """Prepare data, or say why there is none"""
         try:
             super().prepare_data()
-        except Exception:
+        except Exception as error:
             check_protocol(self.protocol, self.duration)
-            raise
+            if isinstance(error, OSError):
+                raise
+            raise ValueError(
+                f"pyannote.audio cannot prepare the data of {self.protocol.name} "
+                f"({type(error).__name__}: {error})."
+            ) from error
 
     def train__iter__(self) -> Iterator[dict]:
         """Iterate over training samples, from where training was interrupted"""
@@ -60,6 +65,13 @@ class ResumableSamples:
 
 class SpeakerDiarization(NonFiniteLoss, AudioInMemory, ResumableSamples, tasks.SpeakerDiarization):
     """pyannote.audio's task, which can be resumed in the middle of an epoch"""
+
+    def setup(self, stage: str | None = None):
+        # the first process alone prepares data, and tells others where they are when they train,
+        # but not when they only validate (pyannote.audio 4.0.7)
+        if stage == "validate":
+            self.cache = self.model.trainer.strategy.broadcast(self.cache)
+        super().setup(stage)
 
 
 class SeedEachStep(lightning.Callback):

@@ -196,7 +196,7 @@ def test_target_beyond_reach_is_refused_before_pruning(data, finished, tmp_path)
 def test_windows_longer_than_files_are_refused(data, tmp_path):
     recipe = tiny_recipe(data) | {"duration": 40.0}
     with pytest.raises(
-        ValueError, match=r"`duration` must be at most .*40 s.*train set has 30.00 s.*'train"
+        ValueError, match=r"In the train set.* `duration` must be at most .*40 s.*30.00 s.*'train"
     ):
         RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")()
 

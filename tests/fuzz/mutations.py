@@ -57,6 +57,8 @@ def places(plain: Any, place: tuple = ()) -> Iterator[tuple]:
 def mutated(draw, plain: dict, junk: st.SearchStrategy = junk) -> tuple[dict, list[str]]:
     """Same structure with one thing spoilt, and the names that an error may point at"""
     plain = copy.deepcopy(plain)
+    if not plain:
+        return plain, []
     *parents, last = draw(st.sampled_from(list(places(plain))))
     container = plain
     for key in parents:

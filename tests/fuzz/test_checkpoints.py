@@ -137,6 +137,7 @@ def test_something_else(path, folder, content):
     load(folder / "pytorch_model.bin", content, read=load_diarizen, source=folder)
 
 
+@pytest.mark.slow
 @fuzzing
 @given(cases)
 @example((0, "long", None))
