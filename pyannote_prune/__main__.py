@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from lightning.pytorch.utilities import rank_zero_only
 from pyannote.audio.telemetry import set_telemetry_metrics
 from rich.console import Console
 from yaml import YAMLError
@@ -110,6 +111,8 @@ def train(
         folder = output or recipe.with_suffix("")
         run = RecipeRun(Recipe.load(recipe), folder)
         summary = run()
+        if rank_zero_only.rank > 0:
+            return  # one process speaks for all
         final = load_checkpoint(run.final)
     console.print(structure_table(final.wavlm.config, title="What was kept"))
     console.print(stages_table(summary))

@@ -7,7 +7,6 @@ in one go, and `checkpoints/last.ckpt` is where an interrupted training starts a
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -35,7 +34,7 @@ from .settings import ORACLE_SETTINGS, DiarizationSettings
 from .skip import SkipNonFinite
 from .sparsity import meet_target, sparsity
 from .task import DistillationPruning
-from .whole import remove_drafts
+from .whole import remove_drafts, wait_for
 
 TITLES = {
     "fine_tune": "Fine-tuning",
@@ -43,10 +42,8 @@ TITLES = {
     "distil": "Distilling",
     "train": "Training",
 }
-RECIPE, MODEL, SCORES, LOG = "recipe.yml", "model.ckpt", "scores.json", "metrics.csv"
-
-# seconds that processes wait for the first one, which may start later
-PATIENCE = 120.0
+RECIPE, SUMMARY = "recipe.yml", "summary.json"
+MODEL, SCORES, LOG = "model.ckpt", "scores.json", "metrics.csv"
 
 
 class RecipeRun:
@@ -100,17 +97,15 @@ class RecipeRun:
                 model = self._run(name, partial(twin, model), task)
         if rank_zero_only.rank == 0:
             self._conclude(teacher, model)
-        return json.loads((self.output / "summary.json").read_text())
+        wait_for(self.output / SUMMARY)
+        return json.loads((self.output / SUMMARY).read_text())
 
     def _claim(self):
         """Make the folder ours: the first process does, others wait until it has"""
         if rank_zero_only.rank == 0:
             claim(self.output, RECIPE, self.recipe.to_dict())
             remove_drafts(self.output)
-            return
-        end = time.monotonic() + PATIENCE
-        while not (self.output / RECIPE).is_file() and time.monotonic() < end:
-            time.sleep(0.1)
+        wait_for(self.output / RECIPE)
         claim(self.output, RECIPE, self.recipe.to_dict())
 
     def folder(self, name: str) -> Path:
@@ -269,6 +264,7 @@ class RecipeRun:
         """Development scores of a model, with the stock task"""
         scorer = twin(model)
         scorer.task = self._diarization(name)
+        scorer.task.trainer = trainer
         (scores,) = trainer.validate(scorer, verbose=False)
         return {key: scores[key] for key in ("loss/val", "DiarizationErrorRate")}
 
@@ -294,7 +290,7 @@ class RecipeRun:
                 parts=self.recipe.export.parts,
                 settings=ORACLE_SETTINGS if oracle else DiarizationSettings(),
             )
-        write_json(summary, self.output / "summary.json")
+        write_json(summary, self.output / SUMMARY)
 
 
 def twin(model: WavLMSegmentation) -> WavLMSegmentation:

@@ -67,10 +67,10 @@ class SpeakerDiarization(NonFiniteLoss, AudioInMemory, ResumableSamples, tasks.S
     """pyannote.audio's task, which can be resumed in the middle of an epoch"""
 
     def setup(self, stage: str | None = None):
-        # the first process alone prepares data, and tells others where they are when they train,
-        # but not when they only validate (pyannote.audio 4.0.7)
-        if stage == "validate":
-            self.cache = self.model.trainer.strategy.broadcast(self.cache)
+        # the first process alone prepares data: pyannote.audio (4.0.7) tells others where they are
+        # when they train, but not when they only validate
+        if stage == "validate" and self.trainer is not None:
+            self.cache = self.trainer.strategy.broadcast(self.cache)
         super().setup(stage)
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 DRAFT = ".draft"
+
+# seconds: processes of one training do not start, nor finish, at the same time
+PATIENCE = 120.0
 
 
 @contextmanager
@@ -47,6 +51,25 @@ def remove_drafts(folder: Path):
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def wait_for(path: Path, patience: float = PATIENCE):
+    """Wait for a file that another process writes
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is still not there after that many seconds.
+    """
+    end = time.monotonic() + patience
+    while not path.is_file():
+        if time.monotonic() > end:
+            raise FileNotFoundError(
+                f"{str(path)!r} must be written by the first process, found nothing after "
+                f"{patience:g} s: look at what this process says, and check that all of them see "
+                "the same folder."
+            )
+        time.sleep(0.1)
 
 
 def _umask() -> int:

@@ -1,16 +1,10 @@
 """`DistillationPruning`, with an unchanged Lightning Trainer"""
 
-import json
 import logging
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import lightning
 import pytest
 import torch
-from conftest import generate_conversations
 from helpers import QUIET, tiny_config, tiny_model
 from lightning.pytorch.callbacks import ModelCheckpoint
 from pyannote.audio import Model, tasks
@@ -234,20 +228,3 @@ def test_encoders_are_compared_with_what_they_were_before_pruning(protocol, teac
     dense = cost(load_checkpoint(teacher).wavlm)
     assert isinstance(again.wavlm, WavLM)
     assert expected_sparsity(again.wavlm, dense) > expected_sparsity(again.wavlm, cost(again.wavlm))
-
-
-@pytest.mark.slow
-def test_two_processes_agree(tmp_path):
-    """Gates, multipliers and weights are the same in both, with their own halves of batches"""
-    database = generate_conversations(tmp_path / "data")
-    script = Path(__file__).parent / "ddp_script.py"
-    command = [sys.executable, script, database, "Generated.SpeakerDiarization.Mini"]
-    environment = os.environ | {"PYTHONPATH": str(script.parent), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [*command, tmp_path / "rank"], env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
-    first, second = (json.loads((tmp_path / f"rank.{rank}").read_text()) for rank in (0, 1))
-    assert first["world_size"] == 2
-    assert first["change"] > 0
-    assert first == second
