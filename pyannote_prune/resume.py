@@ -19,6 +19,7 @@ from torch.utils.data import get_worker_info
 
 from .check_protocol import check_protocol
 from .memory import AudioInMemory
+from .precision import SinglePrecisionLoss
 from .skip import NonFiniteLoss
 
 
@@ -63,7 +64,9 @@ class ResumableSamples:
         yield from samples
 
 
-class SpeakerDiarization(NonFiniteLoss, AudioInMemory, ResumableSamples, tasks.SpeakerDiarization):
+class SpeakerDiarization(
+    NonFiniteLoss, SinglePrecisionLoss, AudioInMemory, ResumableSamples, tasks.SpeakerDiarization
+):
     """pyannote.audio's task, which can be resumed in the middle of an epoch"""
 
     def setup(self, stage: str | None = None):

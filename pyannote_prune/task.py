@@ -222,9 +222,7 @@ class DistillationPruning(SpeakerDiarization):
         """Compute distance to the teacher, and diarization error rate of the student"""
         distance = self.distance(batch["X"])
         self.student.log("loss/distillation/val", distance, on_epoch=True, sync_dist=True)
-        # pyannote.audio's permutation of speakers does not know bfloat16
-        with torch.autocast(self.student.device.type, enabled=False):
-            super().validation_step(batch, batch_idx)
+        super().validation_step(batch, batch_idx)
 
     def distance(self, waveforms: Tensor) -> Tensor:
         """Distance between hidden states of student and teacher
