@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from pyannote_prune import WavLMSegmentation, cost, save_checkpoint
-from pyannote_prune.__main__ import app
+from pyannote_prune.__main__ import app, console
 from pyannote_prune.diarizen import write_stand_in
 from pyannote_prune.pipeline import SpeakerDiarization
 from pyannote_prune.recipe_config import Recipe
@@ -81,7 +81,7 @@ def test_summary_gives_structure_cost_window_and_classes(tmp_path, monkeypatch):
 
 
 def test_summary_of_a_preset(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(console, "width", 120)
     output = run("summary", "large-s80-md")
     assert "63,095,530" in output
     assert "3,681.2 M" in output
