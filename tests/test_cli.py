@@ -66,7 +66,7 @@ def test_wavlm_file_of_diarizen_is_converted(repository, tmp_path):
 
 
 def test_summary_gives_structure_cost_window_and_classes(tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(console, "width", 120)
     plain = tiny_config().to_dict()
     plain["layers"] = [{"heads": [1, 3], "neurons": 7}, {"heads": [], "neurons": 0}]
     model = tiny_model(type(tiny_config()).from_dict(plain), duration=3.0)
