@@ -1,5 +1,6 @@
 """What every reader of a file must do: work, or say which file, which field, and stop there"""
 
+import os
 import signal
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ PATIENCE = 30  # seconds
 LONGEST_MESSAGE = 4000
 
 fuzzing = settings(
-    max_examples=500,
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", 500)),  # of each test
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,

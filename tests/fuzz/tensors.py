@@ -41,7 +41,7 @@ def with_value(value: float):
 
 def flipped(tensor: Tensor) -> Tensor:
     """Same elements, dimensions in the other order"""
-    return tensor.permute(*reversed(range(tensor.ndim)))
+    return tensor.permute(tuple(reversed(range(tensor.ndim))))
 
 
 ALTERATIONS = {

@@ -66,7 +66,9 @@ def _inline(value) -> str:
 
 def _key(text: str) -> str:
     return (
-        '"' + "".join(c if c.isalnum() or c in "_. /-" else f"\\U{ord(c):08x}" for c in text) + '"'
+        '"'
+        + "".join(c if c.isalnum() or c in "_. /-" else f"\\U{ord(c):08x}" for c in str(text))
+        + '"'
     )
 
 
