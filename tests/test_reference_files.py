@@ -90,7 +90,10 @@ def test_other_encodings_are_refused(path):
         check_list(path)
 
 
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+# spaces around a name are not part of it
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(
+    lambda name: name.isprintable() and name == name.strip()
+)
 TIMES = st.floats(-1, 100).map(str) | st.sampled_from(
     ["1e2", ".5", "5.", "+1", "1e999", "0x1", "1_0"]
 )
@@ -121,5 +124,7 @@ def test_regions_that_are_accepted_are_read_as_they_are_written(tmp_path_factory
         check_uem(path)
     except ValueError:
         return
+    if float(end) - float(start) < 1e-5:
+        return  # pyannote.core has no such region
     ((found, (region,)),) = load_uem(path).items()
     assert (found, region.start, region.end) == (uri, float(start), float(end))
