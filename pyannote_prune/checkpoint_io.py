@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from .whole import whole
+from .checkpoint import write_atomically
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -22,5 +21,4 @@ class WholeCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        with whole(path) as draft:
-            torch.save(checkpoint, draft)
+        write_atomically(checkpoint, Path(path))

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from .export import check_new
-from .whole import remove_drafts, whole
+from .whole import remove_drafts_of, whole
 
 
 def claim(folder: Path, name: str, content: dict[str, Any]):
@@ -31,7 +31,7 @@ def claim(folder: Path, name: str, content: dict[str, Any]):
     """
     path = folder / name
     if not path.is_file():
-        remove_drafts(folder)
+        remove_drafts_of(path)
         check_new(folder)
         with whole(path) as draft:
             draft.write_text(yaml.safe_dump(content, sort_keys=False))

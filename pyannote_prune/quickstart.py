@@ -22,7 +22,7 @@ from .recipe_config import Recipe
 from .settings import ORACLE_SETTINGS
 from .wavlm.config import WavLMConfig
 from .wavlm.presets import dense
-from .whole import DRAFT, remove_drafts, whole
+from .whole import DRAFT, remove_drafts_of, whole
 
 # copies of the conversation in an epoch, which would otherwise be a single step
 NUM_COPIES = 8
@@ -143,8 +143,9 @@ def quickstart(output: Path, num_epochs: float = 1.0) -> tuple[Score, Score]:
     """
     path = output / "recipe.yml"
     if not path.is_file():
-        remove_drafts(output)
         data, draft = output / "data", output / f".data{DRAFT}"
+        remove_drafts_of(data)
+        remove_drafts_of(path)
         if not data.is_dir():
             check_new(output)
             write_data(draft)

@@ -102,11 +102,11 @@ class RecipeRun:
 
     def _claim(self):
         """Make the folder ours: the first process does, others wait until it has"""
-        if rank_zero_only.rank == 0:
-            claim(self.output, RECIPE, self.recipe.to_dict())
-            remove_drafts(self.output)
-        wait_for(self.output / RECIPE)
+        if rank_zero_only.rank > 0:
+            wait_for(self.output / RECIPE)
         claim(self.output, RECIPE, self.recipe.to_dict())
+        if rank_zero_only.rank == 0:
+            remove_drafts(self.output)
 
     def folder(self, name: str) -> Path:
         """Folder of a stage"""

@@ -40,15 +40,18 @@ class SkipNonFinite(lightning.Callback):
         self._start_step()
 
     def _start_step(self):
-        self.files: set[int] = set()
+        self.files: list[Any] = []  # indices of each batch
         self.loss: float | None = None  # the first one that is not finite
         self.statistics: list[tuple[Tensor, Tensor]] = []
+
+    def on_train_start(self, trainer, pl_module):
+        self.buffers = running_statistics(pl_module)
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         # batches that are accumulated into one step share their fate
         if not self.statistics:
-            self.statistics = [(buffer, buffer.clone()) for buffer in running_statistics(pl_module)]
-        self.files.update(int(index) for index in batch.get("meta", {}).get("file", []))
+            self.statistics = [(buffer, buffer.clone()) for buffer in self.buffers]
+        self.files.append(batch.get("meta", {}).get("file", []))
 
     def on_before_backward(self, trainer, pl_module, loss):
         if self.loss is None and not torch.isfinite(loss):
@@ -70,7 +73,8 @@ class SkipNonFinite(lightning.Callback):
             buffer.copy_(value)
         self.num_skipped += 1
         data = pl_module.task.prepared_data
-        files = ", ".join(sorted({str(data["audio-path"][index]) for index in self.files}))
+        indices = {int(index) for batch in self.files for index in batch}
+        files = ", ".join(sorted({str(data["audio-path"][index]) for index in indices}))
         found = "gradient that is not" if self.loss is None else f"loss of {self.loss}"
         place = f"step {trainer.global_step} (epoch {trainer.current_epoch})"
         if self.num_skipped <= self.maximum:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,8 +45,18 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 
 def remove_drafts(folder: Path):
-    """Remove what was being written when a process was killed, also in subfolders"""
-    for path in list(folder.rglob(f".*{DRAFT}")):
+    """Remove what was being written in a folder of ours when a process was killed"""
+    _remove(folder.rglob(f".*{DRAFT}"))
+
+
+def remove_drafts_of(path: Path):
+    """Remove drafts of one file or folder alone, where anything else may be somebody's"""
+    _remove(path.parent.glob(f".{path.name}{DRAFT}"))
+    _remove(path.parent.glob(f".{path.name}.*{DRAFT}"))
+
+
+def _remove(paths: Iterable[Path]):
+    for path in list(paths):
         if path.is_dir():
             shutil.rmtree(path)
         else:

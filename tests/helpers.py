@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pyannote_prune import WavLMConfig, WavLMSegmentation
+from pyannote_prune import DistillationPruning, WavLMConfig, WavLMSegmentation, gate
+from pyannote_prune.resume import SpeakerDiarization
 from pyannote_prune.specifications import powerset_specifications
 from pyannote_prune.wavlm.presets import dense
 
@@ -45,6 +46,18 @@ def tiny_model(config: WavLMConfig | None = None, duration: float = 2.0) -> WavL
     model.specifications = powerset_specifications(duration, 3, 2)
     model.setup()
     return model.eval()
+
+
+def tiny_trainee(protocol, pruning: bool, model: WavLMSegmentation, **options):
+    """Same model with a task: diarization, or (once it has gates) pruning"""
+    if not pruning:
+        model.task = SpeakerDiarization(protocol, **options)
+        return model
+    student = gate(model)
+    student.task = DistillationPruning(
+        protocol, teacher=model, target_sparsity=0.5, warm_up_epochs=1, **options
+    )
+    return student
 
 
 def randomize(module: nn.Module, scale: float = 0.3):

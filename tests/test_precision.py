@@ -3,10 +3,9 @@
 import lightning
 import pytest
 import torch
-from helpers import LARGE_STYLE, QUIET, tiny_config, tiny_model
+from helpers import LARGE_STYLE, QUIET, tiny_config, tiny_model, tiny_trainee
 
-from pyannote_prune import DistillationPruning, gate
-from pyannote_prune.resume import SpeakerDiarization
+from pyannote_prune import gate
 from pyannote_prune.skip import SkipNonFinite
 from pyannote_prune.sparsity import gates_of
 
@@ -35,15 +34,8 @@ class Odd(lightning.Callback):
 
 def fit(protocol, pruning, large=False, kind=None, duration=2.0, batch_size=2, precision="32-true"):
     lightning.seed_everything(0, verbose=False)
-    model = tiny_model(tiny_config(large), duration)
     options = OPTIONS | {"duration": duration, "batch_size": batch_size}
-    if pruning:
-        teacher, model = model, gate(model)
-        model.task = DistillationPruning(
-            protocol, teacher=teacher, target_sparsity=0.5, warm_up_epochs=1, **options
-        )
-    else:
-        model.task = SpeakerDiarization(protocol, **options)
+    model = tiny_trainee(protocol, pruning, tiny_model(tiny_config(large), duration), **options)
     odd, skip = Odd(kind), SkipNonFinite(0)
     trainer = lightning.Trainer(
         precision=precision,

@@ -177,9 +177,13 @@ def test_folder_of_another_recipe_is_refused_and_left_alone(data, finished):
 
 
 def test_folder_of_anything_else_is_refused(data, tmp_path):
-    (tmp_path / "precious").write_text("do not touch")
+    precious = [tmp_path / "precious", tmp_path / ".letter.draft", tmp_path / "a" / ".b.draft"]
+    (tmp_path / "a").mkdir()
+    for path in precious:
+        path.write_text("do not touch")
     with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
         RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path)
+    assert all(path.read_text() == "do not touch" for path in precious)
 
 
 def test_target_beyond_reach_is_refused_before_pruning(data, finished, tmp_path):

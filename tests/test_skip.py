@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import generate_conversations
-from helpers import QUIET, tiny_model
+from helpers import QUIET, tiny_model, tiny_trainee
 from pyannote.database import FileFinder, registry
 from scipy.io import wavfile
 
-from pyannote_prune import DistillationPruning, gate
-from pyannote_prune.resume import SpeakerDiarization
 from pyannote_prune.skip import SkipNonFinite, running_statistics
 
 OPTIONS = {"duration": 2.0, "max_speakers_per_chunk": 3, "batch_size": 4, "num_workers": 0}
@@ -52,14 +50,7 @@ def differ(one, other) -> bool:
 
 def train(protocol, spoil: Spoil, maximum: int, num_steps: int = 10, pruning: bool = False):
     lightning.seed_everything(0, verbose=False)
-    model = tiny_model()
-    if pruning:
-        teacher, model = model, gate(model)
-        model.task = DistillationPruning(
-            protocol, teacher=teacher, target_sparsity=0.5, warm_up_epochs=1, **OPTIONS
-        )
-    else:
-        model.task = SpeakerDiarization(protocol, **OPTIONS)
+    model = tiny_trainee(protocol, pruning, tiny_model(), **OPTIONS)
     skip = SkipNonFinite(maximum)
     trainer = lightning.Trainer(
         max_steps=num_steps,

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from pyannote_prune.whole import remove_drafts, whole
+from pyannote_prune.whole import remove_drafts, remove_drafts_of, whole
 
 
 def test_file_appears_once_it_is_complete(tmp_path):
@@ -26,7 +26,8 @@ def test_previous_file_survives_an_error(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_what_a_killed_process_leaves_can_be_removed(tmp_path):
+@pytest.mark.parametrize("everything", [True, False])
+def test_what_a_killed_process_leaves_can_be_removed(tmp_path, everything):
     path = tmp_path / "folder" / "file"
     child = os.fork()
     if not child:
@@ -36,6 +37,16 @@ def test_what_a_killed_process_leaves_can_be_removed(tmp_path):
     os.waitpid(child, 0)
     assert not path.exists()
     assert len(os.listdir(path.parent)) == 1
+    remove_drafts_of(tmp_path / "folder" / "other")
+    assert len(os.listdir(path.parent)) == 1
+    remove_drafts(tmp_path) if everything else remove_drafts_of(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_drafts_are_removed_in_subfolders_and_nothing_else_is(tmp_path):
+    path = tmp_path / "folder" / ".file.x.draft"
+    path.parent.mkdir()
+    path.touch()
     (tmp_path / ".pipeline.x.draft").mkdir()
     (tmp_path / ".pipeline.x.draft" / "config.yaml").touch()
     (tmp_path / ".hidden").touch()

@@ -11,15 +11,16 @@ from pathlib import Path
 import lightning
 from lightning.pytorch.callbacks import ModelCheckpoint
 from pyannote.audio import tasks
-from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.database import FileFinder, registry
 
 from ..callbacks import PercentileGradientClipping
 from ..checkpoint import last_checkpoint, save_checkpoint
+from ..checkpoint_io import WholeCheckpointIO
 from ..memory import AudioInMemory
 from ..progress import StepProgress
 from ..resume import ResumableSamples, SeedEachStep
 from ..segmentation import WavLMSegmentation
+from ..specifications import powerset_specifications
 from ..wavlm.config import WavLMConfig
 from .arms import MAX_SPEAKERS, Scale
 
@@ -85,6 +86,7 @@ def pretrain(
             PercentileGradientClipping(),
             StepProgress("Pretraining"),
         ],
+        plugins=WholeCheckpointIO(),
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -92,16 +94,7 @@ def pretrain(
     trainer.fit(model, ckpt_path=last_checkpoint(folder / "last.ckpt"))
 
     start = _model(config, scale)
-    start.specifications = Specifications(
-        problem=Problem.MONO_LABEL_CLASSIFICATION,
-        resolution=Resolution.FRAME,
-        duration=scale.duration,
-        min_duration=scale.duration,
-        warm_up=(0.0, 0.0),
-        classes=[f"speaker#{i + 1}" for i in range(MAX_SPEAKERS)],
-        powerset_max_classes=2,
-        permutation_invariant=True,
-    )
+    start.specifications = powerset_specifications(scale.duration, MAX_SPEAKERS, 2)
     start.setup()
     start.wavlm.load_state_dict(model.wavlm.state_dict())
     save_checkpoint(start, path)

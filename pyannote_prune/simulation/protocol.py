@@ -15,6 +15,7 @@ from pyannote.core import Annotation
 from scipy.io import wavfile
 
 from ..folders import claim
+from ..whole import whole
 from .acoustics import noise, reverberate
 from .conversation import Stage, draw_turns
 from .statistics import TurnStatistics
@@ -174,9 +175,8 @@ def simulate(
         (output / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris))
     # last: what has it is complete
     content = describe(simulation.name, [*counts])
-    draft = database.with_suffix(".draft")
-    draft.write_text(yaml.safe_dump(content, sort_keys=False))
-    draft.replace(database)
+    with whole(database) as draft:
+        draft.write_text(yaml.safe_dump(content, sort_keys=False))
     return database
 
 
