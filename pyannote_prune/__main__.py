@@ -17,6 +17,7 @@ from pyannote.audio.telemetry import set_telemetry_metrics
 from rich.console import Console
 from yaml import YAMLError
 
+from .application.command import apply
 from .checkpoint import load_checkpoint, save_checkpoint
 from .convert import is_diarizen, read_source
 from .corpora.command import prepare
@@ -248,6 +249,7 @@ def register(command: Callable, group: typer.Typer = app):
     group.command()(run)
 
 
+register(apply)
 benchmark = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
 app.add_typer(benchmark, name="benchmark")
 register(prepare)

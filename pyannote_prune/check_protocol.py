@@ -21,6 +21,7 @@ from .shorten import shorten, spell
 from .suggest import did_you_mean
 
 SUBSETS = ("train", "development")
+WHY = {"development": " Checkpoints are chosen by their scores on it."}
 CHECKS = {".rttm": check_rttm, ".uem": check_uem}
 
 # durations are rounded, and those of compressed files are estimates: a few frames do not matter
@@ -79,7 +80,7 @@ def check_protocol(protocol: Protocol, duration: float):
         recording.
     """
     for subset in SUBSETS:
-        with _saying_where(subset, protocol.name):
+        with saying_where(subset, protocol.name):
             for check, path in _references(protocol, subset):
                 check(path)
             doubts = _check_recordings(getattr(protocol, subset)(), duration)
@@ -90,13 +91,14 @@ def check_protocol(protocol: Protocol, duration: float):
 
 
 @contextmanager
-def _saying_where(subset: str, name: str) -> Iterator[None]:
+def saying_where(subset: str, name: str) -> Iterator[None]:
+    """Say which subset of which protocol could not be read"""
     try:
         yield
     except NotImplementedError as error:
         raise ValueError(
-            f"`protocol` must have a {subset} set, found none in {name}: add it to `database.yml`. "
-            "Checkpoints are chosen by their scores on the development set."
+            f"`protocol` must have a {subset} set, found none in {name}: add it to `database.yml`."
+            + WHY.get(subset, "")
         ) from error
     except OSError as error:
         raise OSError(f"In the {subset} set of {name}: {error}") from error

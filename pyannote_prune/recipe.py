@@ -185,7 +185,7 @@ class RecipeRun:
 
     def _diarization(self, name: str) -> SpeakerDiarization:
         task = SpeakerDiarization(self.protocol, **self._data(name))
-        task.in_memory = self.recipe.in_memory
+        self._place(task)
         if not task.has_validation:
             raise ValueError(
                 f"`protocol` must have a development set, found none in {self.recipe.protocol}: "
@@ -215,8 +215,12 @@ class RecipeRun:
             learning_rate=stage.learning_rate,
             **options,
         )
-        task.in_memory = self.recipe.in_memory
+        self._place(task)
         return task
+
+    def _place(self, task: SpeakerDiarization):
+        """Say where decoded audio and prepared data are"""
+        task.in_memory, task.folder = self.recipe.in_memory, self.output
 
     def _trainer(self, name: str) -> tuple[lightning.Trainer, BestCheckpoints]:
         folder, stage = self.folder(name), getattr(self.recipe.stages, name)
@@ -290,6 +294,7 @@ class RecipeRun:
                 parts=self.recipe.export.parts,
                 settings=ORACLE_SETTINGS if oracle else DiarizationSettings(),
             )
+        remove_drafts(self.output)  # prepared data
         write_json(summary, self.output / SUMMARY)
 
 

@@ -11,9 +11,11 @@ import math
 import os
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import lightning
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from pyannote.audio import tasks
 from torch.utils.data import get_worker_info
 
@@ -21,6 +23,8 @@ from .check_protocol import check_protocol
 from .memory import AudioInMemory
 from .precision import SinglePrecisionLoss
 from .skip import NonFiniteLoss
+from .whole import draft_of
+from .windows import WindowsInside
 
 
 class ResumableSamples:
@@ -35,8 +39,16 @@ class ResumableSamples:
         Before training, if there is nothing to train on.
     """
 
+    # where prepared data go: one that all machines see, when there are several of them
+    folder: Path | None = None
+
     def prepare_data(self):
         """Prepare data, or say why there is none"""
+        if self.folder is not None:
+            # the first process of each machine comes here
+            if rank_zero_only.rank > 0:
+                return
+            self.cache = draft_of(self.folder / "data")
         try:
             super().prepare_data()
         except Exception as error:
@@ -65,7 +77,12 @@ class ResumableSamples:
 
 
 class SpeakerDiarization(
-    NonFiniteLoss, SinglePrecisionLoss, AudioInMemory, ResumableSamples, tasks.SpeakerDiarization
+    NonFiniteLoss,
+    SinglePrecisionLoss,
+    AudioInMemory,
+    ResumableSamples,
+    WindowsInside,
+    tasks.SpeakerDiarization,
 ):
     """pyannote.audio's task, which can be resumed in the middle of an epoch"""
 

@@ -31,10 +31,9 @@ def whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(DRAFT, f".{path.name}.", path.parent)
-    os.close(descriptor)
+    temporary = draft_of(path)
     try:
-        yield Path(temporary)
+        yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -42,6 +41,13 @@ def whole(path: str | Path) -> Iterator[Path]:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def draft_of(path: Path) -> Path:
+    """New file, empty, next to `path`, which `remove_drafts` removes if nobody does"""
+    descriptor, temporary = tempfile.mkstemp(DRAFT, f".{path.name}.", path.parent)
+    os.close(descriptor)
+    return Path(temporary)
 
 
 def remove_drafts(folder: Path):

@@ -16,8 +16,12 @@ from pyannote.database import FileFinder, registry
 import pyannote_prune.task
 from pyannote_prune import DistillationPruning, gate
 from pyannote_prune.callbacks import PercentileGradientClipping
+from pyannote_prune.skip import SkipNonFinite
 
 BATCH_SIZE, NUM_STEPS = 8, 6
+
+# sample that is not finite: in the fourth batch, of the second process when there are two
+DAMAGED = 3 * BATCH_SIZE + 1
 
 
 class SharedBatches(DistillationPruning):
@@ -27,7 +31,10 @@ class SharedBatches(DistillationPruning):
         trainer = self.model.trainer
         for index in range(BATCH_SIZE * NUM_STEPS):
             if index % trainer.world_size == trainer.global_rank:
-                yield self.prepare_chunk(index % 4, 0.5 * (index // 4), self.duration)
+                chunk = self.prepare_chunk(index % 4, 0.5 * (index // 4), self.duration)
+                if index == DAMAGED:
+                    chunk["X"][0, 100] = float("nan")
+                yield chunk
 
 
 def same_gates(model, batch_idx: int):
@@ -57,6 +64,7 @@ def main():
         target_sparsity=0.5,
         warm_up_epochs=1,
     )
+    skip = SkipNonFinite(maximum=1)
     trainer = lightning.Trainer(
         accelerator="cpu",
         devices=devices,
@@ -65,7 +73,7 @@ def main():
         max_epochs=1,
         limit_train_batches=NUM_STEPS,
         limit_val_batches=0,
-        callbacks=[PercentileGradientClipping()],
+        callbacks=[skip, PercentileGradientClipping()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -75,6 +83,7 @@ def main():
     trainer.fit(student)
     content = {
         "world_size": trainer.world_size,
+        "num_skipped": skip.num_skipped,
         "before": before,
         "after": dict(student.state_dict()),
         "logged": {name: float(value) for name, value in trainer.logged_metrics.items()},

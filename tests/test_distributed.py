@@ -1,6 +1,8 @@
 """Several processes"""
 
+import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,17 +19,24 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 
 
-def run(*command) -> str:
-    environment = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
+def start(*command, **environment) -> subprocess.Popen:
+    return subprocess.Popen(
         [sys.executable, *map(str, command)],
-        env=environment,
-        capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
     )
-    assert result.returncode == 0, result.stderr[-4000:]
-    return result.stdout
+
+
+def finish(process: subprocess.Popen) -> str:
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-4000:]
+    return output
+
+
+def run(*command) -> str:
+    return finish(start(*command))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +45,10 @@ def database(tmp_path_factory) -> Path:
 
 
 def test_two_processes_compute_what_one_does(database, tmp_path):
-    """Gates, multipliers and weights are the same in both, and those of the same batches in one"""
+    """Gates, multipliers and weights are the same in both, and those of the same batches in one
+
+    One sample of one process is not finite: both leave that step out.
+    """
     script = HERE / "ddp_script.py"
     for name, devices in (("pair", 2), ("single", 1)):
         run(script, database, "Generated.SpeakerDiarization.Mini", tmp_path / name, devices)
@@ -44,6 +56,7 @@ def test_two_processes_compute_what_one_does(database, tmp_path):
         torch.load(tmp_path / name) for name in ("pair.0", "pair.1", "single.0")
     )
     assert [x["world_size"] for x in (first, second, single)] == [2, 2, 1]
+    assert [x["num_skipped"] for x in (first, second, single)] == [1, 1, 1]
     assert {"sparsity/expected", "lambda/1", "gradient/norm"} <= single["logged"].keys()
     changed = set()
     for key, value in single["after"].items():
@@ -77,3 +90,34 @@ def test_recipe_runs_in_two_processes_however_they_are_started(database, tmp_pat
         assert all(torch.equal(found[key], value) for key, value in expected.items()), stage
     assert (one / "summary.json").read_text() == (other / "summary.json").read_text()
     assert (one / "pipeline" / "config.yaml").is_file()
+    assert not list(one.rglob(".*"))
+
+
+def test_recipe_runs_on_two_machines(database, tmp_path):
+    """They share the folder of the run, not that of temporary files
+
+    Models are not those of two processes of one machine: pyannote.audio draws other samples.
+    """
+    recipe = tiny_recipe(database)
+    recipe["trainer"] |= {"devices": 1, "num_nodes": 2, "strategy": "ddp"}
+    for name in ("fine_tune", "distil"):
+        recipe["stages"][name]["max_epochs"] = 0
+    path, folder = tmp_path / "recipe.yml", tmp_path / "run"
+    path.write_text(yaml.safe_dump(recipe))
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    machines = []
+    for rank in range(2):
+        temporary = tmp_path / f"machine{rank}"
+        temporary.mkdir()
+        where = ("--nnodes", 2, "--node-rank", rank, "--nproc-per-node", 1, "--master-port", port)
+        launcher = ("-m", "torch.distributed.run", *where, "-m", "pyannote_prune")
+        machines.append(start(*launcher, "train", path, "--output", folder, TMPDIR=str(temporary)))
+    outputs = [finish(machine) for machine in machines]
+    assert sum(output.count("Model of each stage") for output in outputs) == 1
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [*summary] == ["prune", "train"]
+    assert summary["train"]["sparsity"] == pytest.approx(0.5, abs=0.005)
+    assert (folder / "pipeline" / "config.yaml").is_file()
+    assert not list(folder.rglob(".*"))

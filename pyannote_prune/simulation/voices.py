@@ -14,9 +14,9 @@ import torch
 from pyannote.audio import Audio
 from torchaudio.functional import resample
 
-SAMPLE_RATE = 16000
+from ..audio_files import audio_files
 
-EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
+SAMPLE_RATE = 16000
 
 # share of the recordings of each speaker that are held out
 SHARES = {"test": 0.2, "development": 0.1}
@@ -81,14 +81,14 @@ def find_voices(folder: Path) -> dict[str, list[Recording]]:
 def _list_files(folder: Path) -> dict[str, list[Recording]]:
     voices = {}
     for speaker in sorted(path for path in folder.iterdir() if path.is_dir()):
-        paths = sorted(path for path in speaker.rglob("*") if path.suffix.lower() in EXTENSIONS)
+        paths = audio_files(speaker.rglob("*"))
         if paths:
             voices["_".join(speaker.name.split())] = [Recording(path) for path in paths]
     return voices
 
 
 def _read_index(index: Path) -> dict[str, list[Recording]]:
-    files = {path.stem: path for path in index.parent.iterdir() if path.suffix in EXTENSIONS}
+    files = {path.stem: path for path in audio_files(index.parent.iterdir())}
     voices: dict[str, list[Recording]] = {}
     with index.open(newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
