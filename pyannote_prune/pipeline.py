@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from scipy.ndimage import median_filter as scipy_median_filter
 from .checkpoint import load_checkpoint
 from .confined import find_inside
 from .embedding import SharedFramesEmbedding, can_share_frames
+from .precision import knows_bfloat16
 from .segmentation import WavLMSegmentation
 from .settings import check_bounds, check_dtype, check_median_filter
 from .tensors import is_safetensors
@@ -43,8 +45,8 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         with embeddings that allow it (those of WeSpeaker): same results, several times faster.
         Defaults to True.
     segmentation_dtype : str, optional
-        "bfloat16" runs WavLM faster, with results that differ a little. Defaults to the precision
-        of its weights.
+        "bfloat16" runs WavLM faster, with results that differ a little, on processors that know it:
+        others ignore it, and say so. Defaults to the precision of its weights.
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
         of a ".safetensors" file, and "$model/segmentation/model.safetensors" in a `config.yaml`.
@@ -80,18 +82,19 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         self.median_filter = median_filter
         self.min_speakers = min_speakers
         self.max_speakers = max_speakers
+        self.segmentation_dtype = segmentation_dtype
         if median_filter > 1 and not self._segmentation.model.specifications.powerset:
             raise ValueError(
                 f"`median_filter` must be 1 with this `segmentation` model, found {median_filter}: "
                 "only powerset models give binary segmentations to filter."
             )
-        if segmentation_dtype is not None:
-            if not isinstance(self._segmentation.model, WavLMSegmentation):
-                raise ValueError(
-                    f"`segmentation_dtype` must be None unless `segmentation` is a "
-                    f"WavLMSegmentation, found {segmentation_dtype!r}."
-                )
-            self._segmentation.model.wavlm.inference_dtype = getattr(torch, segmentation_dtype)
+        if segmentation_dtype is not None and not isinstance(
+            self._segmentation.model, WavLMSegmentation
+        ):
+            raise ValueError(
+                f"`segmentation_dtype` must be None unless `segmentation` is a WavLMSegmentation, "
+                f"found {segmentation_dtype!r}."
+            )
         if self._is_oracle:
             # for files without any speech, whose (zero) embeddings have that dimension
             self._embedding = SimpleNamespace(dimension=0)
@@ -109,6 +112,8 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         -------
         segmentations : (num_chunks, num_frames, num_speakers) SlidingWindowFeature
         """
+        if self.segmentation_dtype is not None:
+            self._set_precision(getattr(torch, self.segmentation_dtype))
         segmentations = super().get_segmentations(file, hook=hook)
         if self.median_filter == 1:
             return segmentations
@@ -116,6 +121,18 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
             median_over_frames(segmentations.data, self.median_filter),
             segmentations.sliding_window,
         )
+
+    def _set_precision(self, dtype: torch.dtype):
+        # the pipeline may have moved since the last time
+        model = self._segmentation.model
+        if dtype == torch.bfloat16 and not knows_bfloat16(model.device):
+            warnings.warn(
+                "This processor does not know bfloat16, which would be slower: segmentation runs "
+                "in single precision instead.",
+                stacklevel=2,
+            )
+            dtype = None
+        model.wavlm.inference_dtype = dtype
 
     def get_embeddings(self, *args, **kwargs) -> np.ndarray | None:
         """Extract embeddings, or do not when oracle clustering makes them useless"""

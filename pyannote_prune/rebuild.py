@@ -77,12 +77,14 @@ def rebuild(checkpoint: Any, source: str) -> WavLMSegmentation:
         specifications = specifications_from_dict(specifications_to_dict(specifications))
         # no memory until it is known that the file has these weights, whatever it claims
         with torch.device("meta"):
-            outline = _build(hparams, specifications).state_dict()
+            outline = _describe(hparams, specifications)
+            outline.build()  # `setup` would move layers to a processor, with older Lightning
     # torch and torchaudio do not agree on what to raise for dimensions that are impossible
     except Exception as error:
         raise ValueError(f"{source} does not describe a WavLMSegmentation: {error}") from error
-    check_keys(outline, weights, source)
-    model = _build(hparams, specifications)
+    check_keys(outline.state_dict(), weights, source)
+    model = _describe(hparams, specifications)
+    model.setup()
     model.load_state_dict(weights)
     return model.eval()
 
@@ -102,8 +104,8 @@ def _checked(hparams: Any, num_tensors: int) -> dict[str, Any]:
     return asdict(checked) | {"wavlm": WavLMConfig.from_dict(checked.wavlm)}
 
 
-def _build(hparams: Mapping[str, Any], specifications: Specifications) -> WavLMSegmentation:
+def _describe(hparams: Mapping[str, Any], specifications: Specifications) -> WavLMSegmentation:
+    """Model without its last layer"""
     model = WavLMSegmentation(**hparams)
     model.specifications = specifications
-    model.setup()
     return model

@@ -1,5 +1,7 @@
 """The standard pipeline, and ours"""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -67,9 +69,20 @@ def test_shared_frames_do_not_change_the_output(arguments):
     np.testing.assert_allclose(found.speaker_embeddings, expected.speaker_embeddings, atol=1e-4)
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_bfloat16_is_for_processors_that_know_it(arguments, known, monkeypatch):
+    monkeypatch.setattr("pyannote_prune.pipeline.knows_bfloat16", lambda device: known)
+    pipeline = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16")
+    model, waveforms = pipeline._segmentation.model, torch.randn(1, 1, 16000)
+    with torch.inference_mode():
+        single = model(waveforms)
+        with nullcontext() if known else pytest.warns(UserWarning, match="does not know bfloat16"):
+            pipeline.get_segmentations(SAMPLE_FILE)
+        assert torch.equal(model(waveforms), single) != known
+
+
 def test_bfloat16_is_for_our_models(arguments):
     pipeline = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16").instantiate(VBX)
-    assert pipeline._segmentation.model.wavlm.inference_dtype == torch.bfloat16
     assert isinstance(pipeline(SAMPLE_FILE).speaker_diarization, Annotation)
     other = PyanNet()
     other.specifications = powerset_specifications(2.0, 3, 2)

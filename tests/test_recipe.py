@@ -2,17 +2,13 @@
 
 import json
 import logging
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from conftest import generate_conversations
-from helpers import CONFORMER, tiny_config, wait_for
+from helpers import CONFORMER, tiny_config
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 
@@ -131,41 +127,6 @@ def test_stages_without_epochs_are_left_out(data, tmp_path):
     assert list(run()) == ["fine_tune"]
     assert [path.name for path in sorted((tmp_path / "run").glob("?-*"))] == ["1-fine-tune"]
     assert run.final.is_file()
-
-
-@pytest.mark.slow
-def test_killed_in_each_stage_it_ends_as_if_undisturbed(data, finished, tmp_path):
-    path = tmp_path / "recipe.yml"
-    path.write_text(yaml.safe_dump(tiny_recipe(data)))
-    output = tmp_path / "run"
-    command = [sys.executable, "-m", "pyannote_prune", "train", path, "--output", output]
-    for stage in STAGES:
-        process = start(command)
-        wait_for(output / stage / "checkpoints" / "last.ckpt", process)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert not (output / "summary.json").exists()
-    process = start(command)
-    assert process.wait(timeout=300) == 0, process.stderr.read()
-
-    assert (output / "summary.json").read_text() == (finished / "summary.json").read_text()
-    for stage in STAGES:
-        found, expected = (
-            load_checkpoint(folder / stage / "model.ckpt").state_dict()
-            for folder in (output, finished)
-        )
-        assert all(torch.equal(found[key], value) for key, value in expected.items()), stage
-    assert [*(output / "1-fine-tune" / "logs").glob("*")] != []
-
-
-def start(command: list) -> subprocess.Popen:
-    environment = os.environ | {
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(torch.get_num_threads()),
-    }
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
 
 
 def test_folder_of_another_recipe_is_refused_and_left_alone(data, finished):

@@ -36,7 +36,7 @@ def convert(source: Path, output: Path, piece: float = PIECE):
         decoder = AudioDecoder(source)
         metadata = decoder.metadata
         if metadata.sample_rate == SAMPLE_RATE:
-            _write(decoder, metadata.duration_seconds, output, piece)
+            _write(decoder, metadata.duration_seconds_from_header, output, piece)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"A recording must be an audio file that is complete, found {str(source)!r}, which "

@@ -6,11 +6,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
 from ..folders import write_json
+from ..precision import knows_bfloat16
 from .diarization import measure_diarization
 from .experiment import measure_speed, measure_training
 from .report import diarization_markdown, speed_markdown, training_markdown
@@ -45,7 +47,10 @@ def speed(
         float | None, typer.Option(help="In s. Defaults to 8 and 16 (16 on GPU).", min=0.1)
     ] = None,
     part: Annotated[list[Part], typer.Option(help="Repeat for both.")] = [Part.encoder],  # noqa: B006
-    dtype: Annotated[list[Dtype], typer.Option(help="Repeat for both.")] = [*Dtype],  # noqa: B006
+    dtype: Annotated[
+        list[Dtype] | None,
+        typer.Option(help="Repeat for both. Defaults to both if the processor knows bfloat16."),
+    ] = None,
     device: Device = "cpu",
     rounds: Annotated[int, typer.Option(help="Median of that many.", min=1)] = 7,
     training: Annotated[
@@ -74,7 +79,7 @@ def speed(
             models or MODELS,
             cases,
             [one.value for one in part],
-            [one.value for one in dtype],
+            [one.value for one in dtype or dtypes_of(device)],
             device,
             rounds,
             status.update,
@@ -100,6 +105,11 @@ def diarization(
     with console.status("Loading") as status:
         results = measure_diarization(model, duration, device, rounds, status.update)
     write(results, diarization_markdown(results), output / "diarization", console)
+
+
+def dtypes_of(device: str) -> list[Dtype]:
+    """Precisions that are worth measuring"""
+    return [*Dtype] if knows_bfloat16(torch.device(device)) else [Dtype.float32]
 
 
 def write(results: dict[str, Any], text: str, path: Path, console: Console):
