@@ -1,18 +1,28 @@
 """Memory does not explode with long recordings"""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import write_wav
 from helpers import tiny_model
 from pyannote.audio import pipelines
+from pyannote.core import Annotation, Segment
 
-from pyannote_prune.pipeline import NoPLDA
+from pyannote_prune.application import apply_pipeline
+from pyannote_prune.pipeline import NoPLDA, SpeakerDiarization
 from pyannote_prune.speed import peak_memory
 
 # the waveform takes 4, and twice that while it is decoded
 BYTES_PER_SAMPLE = 12
 
 SAMPLE_RATE = 16_000
+
+
+def write_noise(path: Path, minutes: int) -> Path:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(120 * SAMPLE_RATE, dtype=np.float32)
+    write_wav(path, np.tile(noise, minutes // 2))
+    return path
 
 
 @pytest.mark.slow
@@ -24,11 +34,10 @@ def test_segmentation_of_two_hours_takes_little_more_than_their_waveform(tmp_pat
         plda=NoPLDA(),
         segmentation_batch_size=32,
     )
-    noise = 0.1 * np.random.default_rng(0).standard_normal(120 * SAMPLE_RATE, dtype=np.float32)
-    files = {}
-    for minutes in (2, 120):
-        files[minutes] = {"audio": tmp_path / f"{minutes}.wav"}
-        write_wav(files[minutes]["audio"], np.tile(noise, minutes // 2))
+    files = {
+        minutes: {"audio": write_noise(tmp_path / f"{minutes}.wav", minutes)}
+        for minutes in (2, 120)
+    }
 
     found = {}
 
@@ -41,3 +50,37 @@ def test_segmentation_of_two_hours_takes_little_more_than_their_waveform(tmp_pat
     growth = (long - short) / (118 * 60 * SAMPLE_RATE)
     # less than the waveform itself would mean that nothing was measured
     assert 4 < growth < BYTES_PER_SAMPLE
+
+
+@pytest.mark.slow
+def test_corpus_with_two_hours_and_a_broken_file(tmp_path):
+    """From files to RTTM, embeddings excepted"""
+    pipeline = SpeakerDiarization(
+        segmentation=tiny_model(duration=8.0),
+        clustering="OracleClustering",
+        segmentation_step=1.0,
+        segmentation_batch_size=32,
+    )
+    pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}})
+    (tmp_path / "broken.wav").write_bytes(b"not audio")
+    results = {}
+
+    def diarize(minutes: int):
+        todo = [
+            {"uri": path.stem, "audio": path, "annotation": Annotation()}
+            for path in (tmp_path / "broken.wav", tmp_path / f"{minutes}.wav")
+        ]
+        todo[1]["annotation"][Segment(0, 60 * minutes)] = "somebody"
+        results[minutes] = [*apply_pipeline(pipeline, todo, tmp_path)]
+
+    for minutes in (2, 120):
+        write_noise(tmp_path / f"{minutes}.wav", minutes)
+    diarize(2)
+    (tmp_path / "2.rttm").unlink()
+    short, long = (peak_memory(lambda minutes=minutes: diarize(minutes)) for minutes in (2, 120))
+    for broken, readable in results.values():
+        assert broken.error is not None
+        assert readable.error is None
+    assert (tmp_path / "120.rttm").is_file()
+    growth = (long - short) / (118 * 60 * SAMPLE_RATE)
+    assert 4 < growth < BYTES_PER_SAMPLE, growth
