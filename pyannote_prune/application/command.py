@@ -51,9 +51,9 @@ def apply(
     else:
         todo = recordings_of_protocol(database, protocol, subset.value)
         source = protocol
+    loaded = load_pipeline(pipeline, device)
     claim_results(into, pipeline, source)
     console, failures, metric = Console(), {}, DiarizationErrorRate()
-    loaded = load_pipeline(pipeline, device)
     with Bars(len(todo), console) as bars:
         for applied in apply_pipeline(loaded, todo, into, bars.hook):
             uri, error = applied.recording["uri"], applied.error

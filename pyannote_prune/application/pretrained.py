@@ -11,6 +11,7 @@ from pyannote.audio import Pipeline
 
 from ..folders import claim
 from ..whole import remove_drafts
+from .apply import say
 
 REQUEST = "application.yml"
 
@@ -27,7 +28,7 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
 
     Raises
     ------
-    ValueError, OSError
+    ValueError
         If there is no such pipeline, or no such device.
     """
     if device == "auto":
@@ -39,11 +40,16 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
         raise ValueError(
             f"`device` must be that of a processor of this machine, found {device!r} ({reason})."
         ) from error
-    loaded = Pipeline.from_pretrained(_existing(pipeline))
+    rule = f"`pipeline` must be the folder of a pipeline, or a hub id, found {pipeline!r}"
+    try:
+        loaded = Pipeline.from_pretrained(pipeline)
+    # it may hold anything
+    except Exception as error:
+        raise ValueError(f"{rule}, which cannot be loaded: {say(error)}") from error
     if loaded is None:
         raise ValueError(
-            f"`pipeline` must be the folder of a pipeline, or a hub id, found {pipeline!r}, which "
-            "could not be downloaded: its conditions may have to be accepted on the hub."
+            f"{rule}, which could not be downloaded: its conditions may have to be accepted on the "
+            "hub."
         )
     return loaded.to(torch.device(device))
 
@@ -69,20 +75,9 @@ def claim_results(folder: Path, pipeline: str, source: Any):
     remove_drafts(folder)
 
 
-def _existing(pipeline: str) -> str:
-    is_hub_id = pipeline.count("/") == 1 and not pipeline.startswith((".", "~", "/"))
-    if not Path(pipeline).exists() and not is_hub_id:
-        raise ValueError(
-            "`pipeline` must be the folder of a pipeline, or a hub id (such as "
-            f"pyannote/speaker-diarization-community-1), found {pipeline!r}: there is no such "
-            "folder."
-        )
-    return pipeline
-
-
 def _identity(pipeline: str) -> str:
     """Hub id, or digest of the files of a folder"""
-    folder = Path(_existing(pipeline))
+    folder = Path(pipeline)
     if not folder.exists():
         return pipeline
     digest = hashlib.sha256()
