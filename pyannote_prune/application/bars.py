@@ -40,7 +40,9 @@ class Bars:
         completed: int | None = None,
     ):
         """Hook of a pipeline: see `pyannote.audio.pipelines.utils.hook`"""
-        self.progress.update(self.step, description=step, total=total, completed=completed or 0)
+        if completed is None:  # a step without parts is reported once it is done
+            completed = total = 1
+        self.progress.update(self.step, description=step, total=total, completed=completed)
 
     def advance(self, line: str):
         """A recording is done"""
