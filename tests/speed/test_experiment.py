@@ -15,6 +15,12 @@ from pyannote_prune.speed.subjects import PRESETS, YARDSTICKS, load, subjects, y
 from pyannote_prune.wavlm.huggingface import config_from_transformers
 
 
+@pytest.fixture(autouse=True)
+def small_products(monkeypatch):
+    """Large ones, whose speed matters to none of these tests, take minutes on some processors"""
+    monkeypatch.setattr("pyannote_prune.speed.measure.SIDE", 64)
+
+
 @pytest.fixture
 def checkpoint(tmp_path) -> str:
     path = tmp_path / "tiny.ckpt"
