@@ -70,9 +70,11 @@ def kill_at(child: int, moment: float, folder: Path | None) -> bool:
 
 
 def main():
-    recipe, folder, num_kills, longest = sys.argv[1:]
+    recipe, folder, num_kills, share = sys.argv[1:]
     recipe, folder, draw = Path(recipe), Path(folder), random.Random(0)
+    start = time.monotonic()
     wait(train(recipe, folder / "undisturbed"))
+    longest = float(share) * (time.monotonic() - start)
 
     kills, runs = [], 0
     while len(kills) < int(num_kills):
@@ -84,7 +86,7 @@ def main():
                 wait(child)
                 break
             in_checkpoint = output if len(kills) % 2 else None
-            if not kill_at(child, draw.uniform(0, float(longest)), in_checkpoint):
+            if not kill_at(child, draw.uniform(0, longest), in_checkpoint):
                 break
             stages = [path.parent.name for path in output.glob("*/checkpoints")]
             done = [path.parent.name for path in output.glob("*/model.ckpt")]

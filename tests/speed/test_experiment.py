@@ -74,13 +74,18 @@ def test_training_step_moves_weights_gates_and_multipliers(monkeypatch):
     assert results["ratio"] == results["step"]["seconds"] / results["yardstick"]["seconds"]
 
 
-def test_commands_write_tables_and_numbers(checkpoint, tmp_path, monkeypatch):
-    output = tmp_path / "speed"
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_bfloat16_is_measured_where_it_is_known(checkpoint, known, tmp_path, monkeypatch):
+    monkeypatch.setattr("pyannote_prune.speed.command.knows_bfloat16", lambda device: known)
     command = ["benchmark", "speed", checkpoint, "--batch", "1", "--window", "1", "--rounds", "1"]
-    result = CliRunner().invoke(app, [*command, "--output", str(output)])
+    result = CliRunner().invoke(app, [*command, "--output", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert len(json.loads((output / "speed.json").read_text())["rows"]) == 2
-    assert (output / "speed.md").read_text().count("tiny.ckpt, encoder") == 2
+    assert len(json.loads((tmp_path / "speed.json").read_text())["rows"]) == 1 + known
+    assert (tmp_path / "speed.md").read_text().count("tiny.ckpt, encoder") == 1 + known
+
+
+def test_command_writes_steps_of_a_diarization(checkpoint, tmp_path):
+    output = tmp_path / "speed"
     command = ["benchmark", "diarization", checkpoint, "--duration", "10", "--rounds", "1"]
     result = CliRunner().invoke(app, [*command, "--output", str(output)])
     assert result.exit_code == 0, result.output
