@@ -15,7 +15,8 @@ PATIENCE = 30  # seconds
 LONGEST_MESSAGE = 4000
 
 fuzzing = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", 500)),  # of each test
+    # of each test: with three of them or more, each format of files has 500 cases at least
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", 200)),
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,
