@@ -15,6 +15,7 @@ class WindowsInside:
 
     def prepare_chunk(self, file_id: int, start_time: float, duration: float):
         """Prepare a training or validation sample"""
+        # that of validation windows was rounded
         start_time, duration = float(start_time), float(self.duration)
         try:
             return super().prepare_chunk(file_id, start_time, duration)

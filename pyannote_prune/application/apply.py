@@ -58,14 +58,12 @@ def apply_pipeline(
         One for each recording. Whatever goes wrong with one does not end the iteration.
     """
     for recording in recordings:
-        path = folder / f"{recording['uri']}.rttm"
+        path, seconds = folder / f"{recording['uri']}.rttm", 0.0
         try:
-            if path.exists():
-                yield Applied(recording, _read(path, recording["uri"]))
-                continue
-            start = time.perf_counter()
-            _diarize(pipeline, recording, path, hook)
-            seconds = time.perf_counter() - start
+            if not path.exists():
+                start = time.perf_counter()
+                _diarize(pipeline, recording, path, hook)
+                seconds = time.perf_counter() - start
             # times as they are written, so that scores are the same the next time
             yield Applied(recording, _read(path, recording["uri"]), seconds=seconds)
         # decoders, file finders, models: each has errors of its own
