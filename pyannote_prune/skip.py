@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import lightning
@@ -18,8 +19,9 @@ class SkipNonFinite(lightning.Callback):
     """Leave out steps whose loss or gradient is not finite, and stop after too many of them
 
     Such a step changes nothing: neither weights, nor the state of the optimizer, nor statistics of
-    batch normalizations. Each of them is a warning that names files. Where half precision scales
-    its loss, gradients that overflow are part of finding that scale, and do not count.
+    batch normalizations. Each of them is a warning that names files, those of the process that
+    found the loss when there are several. Where half precision scales its loss, gradients that
+    overflow are part of finding that scale, and do not count.
 
     Parameters
     ----------
@@ -61,21 +63,25 @@ class SkipNonFinite(lightning.Callback):
         is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         is_bad = self.loss is not None or not (is_scaled or has_finite_gradients(optimizer))
         # one process is enough: the mean of its gradients and those of others is not finite
-        if trainer.strategy.reduce_boolean_decision(is_bad, all=False):
-            self._skip(trainer, pl_module, optimizer)
+        is_in_any = partial(trainer.strategy.reduce_boolean_decision, all=False)
+        is_elsewhere = is_in_any(self.loss is not None) and self.loss is None
+        if is_in_any(is_bad):
+            self._skip(trainer, pl_module, optimizer, is_elsewhere)
         self._start_step()
 
-    def _skip(self, trainer, pl_module, optimizer):
+    def _skip(self, trainer, pl_module, optimizer, is_elsewhere: bool):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
         for buffer, value in self.statistics:
             buffer.copy_(value)
         self.num_skipped += 1
-        data = pl_module.task.prepared_data
-        indices = {int(index) for batch in self.files for index in batch}
-        files = ", ".join(sorted({str(data["audio-path"][index]) for index in indices}))
         found = "gradient that is not" if self.loss is None else f"loss of {self.loss}"
+        files = "files of another process, which names them"
+        if not is_elsewhere:
+            paths = pl_module.task.prepared_data["audio-path"]
+            indices = {int(index) for batch in self.files for index in batch}
+            files = ", ".join(sorted({str(paths[index]) for index in indices}))
         place = f"step {trainer.global_step} (epoch {trainer.current_epoch})"
         if self.num_skipped <= self.maximum:
             logger.warning(

@@ -42,7 +42,20 @@ def same_gates(model, batch_idx: int):
     torch.manual_seed(batch_idx)
 
 
+class Warnings(logging.Handler):
+    """Keep what is said about steps that are left out"""
+
+    def __init__(self):
+        super().__init__()
+        self.messages = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
 def main():
+    said = Warnings()
+    logging.getLogger("pyannote_prune.skip").addHandler(said)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     database, protocol, output, devices = sys.argv[1:]
     devices = int(devices)
@@ -84,6 +97,7 @@ def main():
     content = {
         "world_size": trainer.world_size,
         "num_skipped": skip.num_skipped,
+        "said": said.messages,
         "before": before,
         "after": dict(student.state_dict()),
         "logged": {name: float(value) for name, value in trainer.logged_metrics.items()},

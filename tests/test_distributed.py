@@ -47,7 +47,7 @@ def database(tmp_path_factory) -> Path:
 def test_two_processes_compute_what_one_does(database, tmp_path):
     """Gates, multipliers and weights are the same in both, and those of the same batches in one
 
-    One sample of one process is not finite: both leave that step out.
+    One sample of one process is not finite: both leave that step out, and that one names files.
     """
     script = HERE / "ddp_script.py"
     for name, devices in (("pair", 2), ("single", 1)):
@@ -57,6 +57,13 @@ def test_two_processes_compute_what_one_does(database, tmp_path):
     )
     assert [x["world_size"] for x in (first, second, single)] == [2, 2, 1]
     assert [x["num_skipped"] for x in (first, second, single)] == [1, 1, 1]
+    for (said,), is_named in (
+        (first["said"], False),
+        (second["said"], True),
+        (single["said"], True),
+    ):
+        assert ("on files of another process" in said) is not is_named
+        assert (".wav: left out" in said) is is_named
     assert {"sparsity/expected", "lambda/1", "gradient/norm"} <= single["logged"].keys()
     changed = set()
     for key, value in single["after"].items():

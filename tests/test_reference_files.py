@@ -1,6 +1,7 @@
 """What pyannote.database would misread in silence, or without saying where"""
 
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -99,6 +100,10 @@ TIMES = st.floats(-1, 100).map(str) | st.sampled_from(
 )
 
 
+# older pandas are wrong by the last digit
+almost = partial(pytest.approx, rel=1e-12, abs=1e-12)
+
+
 @settings(max_examples=300, deadline=None)
 @given(NAMES, TIMES, TIMES, NAMES)
 def test_what_is_accepted_is_read_as_it_is_written(tmp_path_factory, uri, start, duration, speaker):
@@ -111,8 +116,8 @@ def test_what_is_accepted_is_read_as_it_is_written(tmp_path_factory, uri, start,
     ((found, annotation),) = load_rttm(path).items()
     assert found == uri
     for segment, _, label in annotation.itertracks(yield_label=True):
-        assert (segment.start, label) == (float(start), speaker)
-        assert segment.end == float(start) + float(duration)
+        assert (almost(segment.start), label) == (float(start), speaker)
+        assert almost(segment.end) == float(start) + float(duration)
 
 
 @settings(max_examples=300, deadline=None)
@@ -127,4 +132,4 @@ def test_regions_that_are_accepted_are_read_as_they_are_written(tmp_path_factory
     if float(end) - float(start) < 1e-5:
         return  # pyannote.core has no such region
     ((found, (region,)),) = load_uem(path).items()
-    assert (found, region.start, region.end) == (uri, float(start), float(end))
+    assert (found, almost(region.start), almost(region.end)) == (uri, float(start), float(end))

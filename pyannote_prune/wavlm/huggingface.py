@@ -33,6 +33,9 @@ OPTIONS = (
     *("hidden_dropout", "attention_dropout", "activation_dropout", "layerdrop"),
 )
 
+# what is raised for weights that are not
+DAMAGED = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError)
+
 
 def load_huggingface(source: str | Path) -> WavLM:
     """Pretrained encoder from the hub or from a local folder
@@ -56,9 +59,9 @@ def load_huggingface(source: str | Path) -> WavLM:
         model, report = transformers.WavLMModel.from_pretrained(
             source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    except OSError as error:
-        raise _not_found(source, error) from error
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (OSError, *DAMAGED) as error:
+        if not _is_damaged(error):
+            raise _not_found(source, error) from error
         raise ValueError(
             f"Weights of {str(source)!r} could not be read: the file is damaged, or holds Python "
             "objects that could execute code. Download or copy it again."
@@ -104,6 +107,13 @@ def _shards(index: Path) -> list[Any]:
         raise ValueError(
             f"{str(index)!r} does not say where weights are. Download or copy it again."
         ) from error
+
+
+def _is_damaged(error: BaseException | None) -> bool:
+    """Whether weights are to blame: before version 5, `transformers` hides it in an OSError"""
+    while error is not None and not isinstance(error, DAMAGED):
+        error = error.__context__
+    return error is not None
 
 
 def _not_found(source: str | Path, error: OSError) -> OSError:
