@@ -103,6 +103,7 @@ def small_recipe(num_epochs: float = 1.0) -> dict[str, Any]:
         "duration": 5.0,
         "max_speakers_per_chunk": 3,
         "num_workers": 0,
+        "in_memory": True,
         "pruning": {"target_sparsity": 0.8},
         "stages": {
             "fine_tune": {"max_epochs": epochs(22), **diarization},

@@ -23,7 +23,7 @@ def test_killed_twenty_times_it_ends_as_if_undisturbed(tmp_path):
     """At random moments, and, every other time, while a checkpoint is being written"""
     recipe = tmp_path / "recipe.yml"
     data = generate_conversations(tmp_path / "data")
-    recipe.write_text(yaml.safe_dump(tiny_recipe(data)))
+    recipe.write_text(yaml.safe_dump(tiny_recipe(data) | {"in_memory": True}))
     script = Path(__file__).with_name("crash_script.py")
     command = [sys.executable, script, recipe, tmp_path, str(NUM_KILLS), str(LONGEST)]
     process = subprocess.run(command, capture_output=True, text=True, timeout=900)

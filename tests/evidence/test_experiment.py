@@ -45,7 +45,7 @@ def voices(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def finished(voices, tmp_path_factory) -> Experiment:
     experiment = Experiment(voices, tmp_path_factory.mktemp("tiny") / "run", TINY)
-    experiment(num_jobs=2)
+    experiment()
     return experiment
 
 
@@ -78,7 +78,7 @@ def test_arms_that_are_there_are_not_run_again(finished, tmp_path):
     shutil.rmtree(lost)
     stamp = (kept / "result.json").stat().st_mtime_ns
     run = []
-    finished(num_jobs=2, report=lambda arm, result: run.append(arm.name))
+    finished(report=lambda arm, result: run.append(arm.name))
     after = json.loads((finished.output / "results.json").read_text())
     assert sorted(run) == sorted(arm.name for arm in TINY.arms())
     assert (kept / "result.json").stat().st_mtime_ns == stamp
@@ -123,16 +123,19 @@ def test_failed_arm_is_named_and_others_go_on(voices, finished, tmp_path):
     (experiment.folder(Arm("magnitude", 1, 0.8)) / "run").mkdir(parents=True)
     (experiment.folder(Arm("magnitude", 1, 0.8)) / "run" / "precious").touch()
     with pytest.raises(RuntimeError, match=r"1 of 8 arms failed: magnitude-80-seed1.*seed1.log"):
-        experiment(num_jobs=2)
+        experiment()
     assert (experiment.folder(Arm("longer", 1)) / "result.json").is_file()
 
 
 def test_folder_of_another_experiment_is_refused(voices, finished):
     with pytest.raises(ValueError, match=r"folder of the same experiment.*scale.epoch"):
-        Experiment(voices, finished.output, replace(TINY, epoch=3))(num_jobs=2)
+        Experiment(voices, finished.output, replace(TINY, epoch=3))()
 
 
-def test_small_scale_from_the_command_line(voices, tmp_path):
+def test_small_scale_from_the_command_line(voices, tmp_path, monkeypatch):
+    """Of its arms, those that say whether pruning learns: others are those of the tiny scale"""
+    scale = replace(SMALL, sparsities={"gates": {0.8: 1}})
+    monkeypatch.setattr("pyannote_prune.evidence.command.SMALL", scale)
     output = tmp_path / "accuracy"
     command = ["benchmark", "accuracy", str(voices), "--small", "--output", str(output)]
     result = CliRunner().invoke(app, command)

@@ -45,14 +45,16 @@ def test_everybody_speaks_when_there_is_time():
 @pytest.mark.parametrize("overlap", [0.5, 1.0])
 def test_overlaps_and_changes_are_as_likely_as_asked(overlap):
     rng = np.random.default_rng(0)
-    turns = draw_turns(STATISTICS.limited(4.0), 4, 20_000.0, overlap, rng)
-    changes = overlapping = 0
-    last = turns[0]
-    for turn in turns[1:]:
-        changes += turn.speaker != last.speaker
-        overlapping += turn.speaker != last.speaker and turn.start < last.end
-        last = max(last, turn, key=lambda t: t.end)
-    assert changes / len(turns) == pytest.approx(STATISTICS.change_probability, abs=0.03)
+    total = changes = overlapping = 0
+    for _ in range(20):
+        turns = draw_turns(STATISTICS.limited(4.0), 4, 1000.0, overlap, rng)
+        total += len(turns)
+        last = turns[0]
+        for turn in turns[1:]:
+            changes += turn.speaker != last.speaker
+            overlapping += turn.speaker != last.speaker and turn.start < last.end
+            last = max(last, turn, key=lambda t: t.end)
+    assert changes / total == pytest.approx(STATISTICS.change_probability, abs=0.03)
     # some overlaps are not possible, as those of three speakers
     expected = overlap * STATISTICS.overlap_probability
     assert 0.8 * expected < overlapping / changes < 1.05 * expected

@@ -84,9 +84,10 @@ def test_bfloat16_is_measured_where_it_is_known(checkpoint, known, tmp_path, mon
     assert (tmp_path / "speed.md").read_text().count("tiny.ckpt, encoder") == 1 + known
 
 
-def test_command_writes_steps_of_a_diarization(checkpoint, tmp_path):
-    output = tmp_path / "speed"
-    command = ["benchmark", "diarization", checkpoint, "--duration", "10", "--rounds", "1"]
+def test_command_writes_steps_of_a_diarization(tmp_path):
+    checkpoint, output = tmp_path / "tiny.ckpt", tmp_path / "speed"
+    save_checkpoint(tiny_model(duration=5.0), checkpoint)
+    command = ["benchmark", "diarization", str(checkpoint), "--duration", "10", "--rounds", "1"]
     result = CliRunner().invoke(app, [*command, "--output", str(output)])
     assert result.exit_code == 0, result.output
     found = json.loads((output / "diarization.json").read_text())
