@@ -33,7 +33,7 @@ OPTIONS = (
     *("hidden_dropout", "attention_dropout", "activation_dropout", "layerdrop"),
 )
 
-# what is raised for weights that are not
+# what damaged weights raise
 DAMAGED = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError)
 
 

@@ -45,7 +45,7 @@ def voices(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def finished(voices, tmp_path_factory) -> Experiment:
     experiment = Experiment(voices, tmp_path_factory.mktemp("tiny") / "run", TINY)
-    experiment()
+    experiment(num_jobs=2)
     return experiment
 
 
@@ -78,7 +78,7 @@ def test_arms_that_are_there_are_not_run_again(finished, tmp_path):
     shutil.rmtree(lost)
     stamp = (kept / "result.json").stat().st_mtime_ns
     run = []
-    finished(report=lambda arm, result: run.append(arm.name))
+    finished(num_jobs=2, report=lambda arm, result: run.append(arm.name))
     after = json.loads((finished.output / "results.json").read_text())
     assert sorted(run) == sorted(arm.name for arm in TINY.arms())
     assert (kept / "result.json").stat().st_mtime_ns == stamp
