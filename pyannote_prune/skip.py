@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Any
 
 import lightning
@@ -63,13 +62,11 @@ class SkipNonFinite(lightning.Callback):
         is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         is_bad = self.loss is not None or not (is_scaled or has_finite_gradients(optimizer))
         # one process is enough: the mean of its gradients and those of others is not finite
-        is_in_any = partial(trainer.strategy.reduce_boolean_decision, all=False)
-        is_elsewhere = is_in_any(self.loss is not None) and self.loss is None
-        if is_in_any(is_bad):
-            self._skip(trainer, pl_module, optimizer, is_elsewhere)
+        if trainer.strategy.reduce_boolean_decision(is_bad, all=False):
+            self._skip(trainer, pl_module, optimizer)
         self._start_step()
 
-    def _skip(self, trainer, pl_module, optimizer, is_elsewhere: bool):
+    def _skip(self, trainer, pl_module, optimizer):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
@@ -78,7 +75,9 @@ class SkipNonFinite(lightning.Callback):
         self.num_skipped += 1
         found = "gradient that is not" if self.loss is None else f"loss of {self.loss}"
         files = "files of another process, which names them"
-        if not is_elsewhere:
+        # all processes leave a step out together, hence are here together
+        has_loss = trainer.strategy.reduce_boolean_decision(self.loss is not None, all=False)
+        if self.loss is not None or not has_loss:
             paths = pl_module.task.prepared_data["audio-path"]
             indices = {int(index) for batch in self.files for index in batch}
             files = ", ".join(sorted({str(paths[index]) for index in indices}))
