@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,33 @@ class PercentileGradientClipping(lightning.Callback):
         self.history = deque(state_dict["history"], maxlen=self.history.maxlen)
 
 
+@dataclass(frozen=True)
+class Near:
+    """Condition on a logged value
+
+    Parameters
+    ----------
+    name : str
+        Name of the logged value.
+    value : float
+        What it must be near to.
+    tolerance : float
+        Largest difference.
+    """
+
+    name: str
+    value: float
+    tolerance: float
+
+
 class BestCheckpoints(ModelCheckpoint):
     """Keep the best checkpoints among the epochs that count, and the last one
 
     While sparsity increases, the distillation loss first rises, then falls. Epochs before its peak
     belong to a less pruned model: their loss is lower, and yet they must not be chosen. A new peak
-    deletes the checkpoints chosen before it. Values of all epochs, which are the only state, and
-    the files that exist determine the choice: it survives resuming, and moving the folder.
+    deletes the checkpoints chosen before it. Nor must epochs that have pruned too little, or too
+    much: see `near`. Values of all epochs, which are the only state, and the files that exist
+    determine the choice: it survives resuming, and moving the folder.
 
     Parameters
     ----------
@@ -103,11 +124,13 @@ class BestCheckpoints(ModelCheckpoint):
         Needs `mode="min"`. Defaults to False.
     patience : int, optional
         Stop training after that many counted epochs without a better value. Defaults to never.
+    near : Near, optional
+        Only count epochs with another logged value near the one that is aimed at. Defaults to any.
 
     Raises
     ------
     ValueError
-        If an option is impossible, or `monitor` is not logged.
+        If an option is impossible, or if what it names is not logged.
     """
 
     def __init__(
@@ -119,6 +142,7 @@ class BestCheckpoints(ModelCheckpoint):
         first_epoch: int = 0,
         after_peak: bool = False,
         patience: int | None = None,
+        near: Near | None = None,
     ):
         modes = ("min",) if after_peak else ("min", "max")
         if mode not in modes:
@@ -129,7 +153,9 @@ class BestCheckpoints(ModelCheckpoint):
         options |= {"mode": mode, "save_top_k": num_best}
         super().__init__(dirpath, "epoch-{epoch:03d}", monitor, **options)
         self.first_epoch, self.after_peak, self.patience = first_epoch, after_peak, patience
+        self.near = near
         self.values: dict[int, float] = {}
+        self.near_values: dict[int, float] = {}
 
     @property
     def counted(self) -> list[int]:
@@ -137,7 +163,7 @@ class BestCheckpoints(ModelCheckpoint):
         start, finite = self.first_epoch, self._finite(self.values)
         if self.after_peak and finite:
             start = max(start, max(finite, key=self.values.__getitem__) + 1)
-        return [epoch for epoch in self.values if epoch >= start]
+        return [epoch for epoch in self.values if epoch >= start and self._is_near(epoch)]
 
     @property
     def ranking(self) -> list[int]:
@@ -159,7 +185,9 @@ class BestCheckpoints(ModelCheckpoint):
             return
         # saving is collective: the first process decides for all
         epoch, broadcast = trainer.current_epoch, trainer.strategy.broadcast
-        self.values[epoch] = broadcast(self._monitored(trainer))
+        self.values[epoch] = broadcast(_logged(trainer, "monitor", self.monitor))
+        if self.near is not None:
+            self.near_values[epoch] = broadcast(_logged(trainer, "near.name", self.near.name))
         chosen = broadcast(self._chosen(saving=epoch))
         # a resumed training does not log again what came before its checkpoint
         for logger in trainer.loggers:
@@ -179,16 +207,18 @@ class BestCheckpoints(ModelCheckpoint):
         self._stop_early(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"values": dict(self.values)}
+        return {"values": dict(self.values), "near_values": dict(self.near_values)}
 
     def load_state_dict(self, state_dict: dict[str, Any]):
         self.values = dict(state_dict["values"])
+        # release 0.1.0 did not know them
+        self.near_values = dict(state_dict.get("near_values", {}))
 
-    def _monitored(self, trainer) -> float:
-        if self.monitor not in trainer.callback_metrics:
-            logged = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
-            raise ValueError(f"`monitor` must be logged ({logged} is), found {self.monitor!r}.")
-        return float(trainer.callback_metrics[self.monitor])
+    def _is_near(self, epoch: int) -> bool:
+        if self.near is None:
+            return True
+        found = self.near_values.get(epoch, math.nan)
+        return abs(found - self.near.value) <= self.near.tolerance
 
     def _finite(self, epochs) -> list[int]:
         return [epoch for epoch in epochs if math.isfinite(self.values[epoch])]
@@ -205,6 +235,13 @@ class BestCheckpoints(ModelCheckpoint):
         waited = sum(epoch > best for epoch in self.counted)
         if self.patience is not None and waited >= self.patience:
             trainer.should_stop = True
+
+
+def _logged(trainer: lightning.Trainer, option: str, name: str) -> float:
+    if name not in trainer.callback_metrics:
+        logged = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
+        raise ValueError(f"`{option}` must be logged ({logged} is), found {name!r}.")
+    return float(trainer.callback_metrics[name])
 
 
 def average_checkpoints(paths: Sequence[str | Path]) -> dict[str, Tensor]:

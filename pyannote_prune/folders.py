@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +32,51 @@ def claim(folder: Path, name: str, content: dict[str, Any]):
     """
     path = folder / name
     if not path.is_file():
-        remove_drafts_of(path)
-        check_new(folder)
-        with whole(path) as draft:
-            draft.write_text(yaml.safe_dump(content, sort_keys=False))
+        claim_new(folder, name, content)
         return
-    found, expected = flatten(yaml.safe_load(path.read_text())), flatten(content)
-    differences = [
-        f"{key} (here {expected.get(key)!r}, there {found.get(key)!r})"
-        for key in sorted(found.keys() | expected.keys())
-        if found.get(key) != expected.get(key)
-    ]
-    if differences:
+    if differences := find_differences(path, content):
         raise ValueError(
             f"`output` must be new, or the folder of the same {path.stem}, found {str(folder)!r}, "
-            f"whose {name} has other values of {', '.join(differences)}: choose another folder."
+            f"whose {name} has other values of {', '.join(map(str, differences))}: choose another "
+            "folder."
         )
+
+
+def claim_new(folder: Path, name: str, content: dict[str, Any]):
+    """Make a new, or empty, folder that of a request: see `claim`"""
+    remove_drafts_of(folder / name)
+    check_new(folder)
+    write_yaml(content, folder / name)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Value that is not the same in a request and in the one that a folder comes from
+
+    Parameters
+    ----------
+    key : str
+        Full key, with dots.
+    here, there : any
+        What is asked for, and what the folder comes from.
+    """
+
+    key: str
+    here: Any
+    there: Any
+
+    def __str__(self) -> str:
+        return f"{self.key} (here {self.here!r}, there {self.there!r})"
+
+
+def find_differences(path: Path, content: dict[str, Any]) -> list[Difference]:
+    """Differences between a request and what a file says of another one"""
+    there, here = flatten(yaml.safe_load(path.read_text())), flatten(content)
+    return [
+        Difference(key, here.get(key), there.get(key))
+        for key in sorted(there.keys() | here.keys())
+        if there.get(key) != here.get(key)
+    ]
 
 
 def flatten(plain: Any, key: str = "") -> dict[str, Any]:
@@ -55,6 +85,11 @@ def flatten(plain: Any, key: str = "") -> dict[str, Any]:
         return {key: plain}
     items = ((f"{key}.{name}" if key else str(name), value) for name, value in plain.items())
     return {k: v for name, value in items for k, v in flatten(value, name).items()}
+
+
+def write_yaml(content: dict[str, Any], path: Path):
+    with whole(path) as draft:
+        draft.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def write_json(content: dict[str, Any], path: Path):

@@ -24,6 +24,9 @@ SHARPNESS = 0.8
 # keeps logarithms of uniform noise finite
 EPSILON = 1e-6
 
+# `log_alpha` above which (below minus which) a gate is open (closed) with probability 1
+SATURATED = 50.0
+
 
 class HardConcrete(nn.Module):
     """Gates between 0 (closed) and 1 (open)
@@ -109,7 +112,7 @@ class HardConcrete(nn.Module):
         if self.training:
             noise = torch.empty_like(self.log_alpha).uniform_(EPSILON, 1 - EPSILON)
             return self.sample(noise)
-        return self._soft() * self._open()
+        return self.soft_values() * self._open()
 
     def sample(self, noise: Tensor) -> Tensor:
         """Value of gates in training mode
@@ -158,10 +161,28 @@ class HardConcrete(nn.Module):
         values : (num_kept,) torch.Tensor
             In (0, 1), in the order of `kept`.
         """
-        return self._soft()[self.kept()]
+        return self.soft_values()[self.kept()]
 
-    def _soft(self) -> Tensor:
+    def soft_values(self) -> Tensor:
+        """Values, in evaluation mode, that all gates would have if they were open
+
+        Returns
+        -------
+        values : (num_gates,) torch.Tensor
+            In (0, 1).
+        """
         return torch.sigmoid(SHARPNESS * self.log_alpha / self.beta)
+
+    @torch.no_grad()
+    def settle(self, is_open: Tensor):
+        """Open some gates at exactly 1, and close the others, whatever is drawn
+
+        Parameters
+        ----------
+        is_open : (num_gates,) torch.Tensor
+            Booleans.
+        """
+        self.log_alpha.copy_(torch.where(is_open, SATURATED, -SATURATED))
 
     def _open(self) -> Tensor:
         """1 for open gates and 0 for closed ones, in evaluation mode"""
@@ -170,3 +191,8 @@ class HardConcrete(nn.Module):
         # stable: among equal gates, the first ones are closed first
         closed = self.log_alpha.argsort(stable=True)[:num_closed]
         return torch.ones_like(self.log_alpha).index_fill(0, closed, 0.0)
+
+
+def gates_of(module: nn.Module) -> list[HardConcrete]:
+    """All gates of a module"""
+    return [gates for gates in module.modules() if isinstance(gates, HardConcrete)]

@@ -11,7 +11,7 @@ from .cost import cost
 from .gates import HardConcrete
 from .prune import gate, prune
 from .segmentation import WavLMSegmentation
-from .sparsity import SATURATED, check_objective, check_reachable, check_target, reached_sparsity
+from .sparsity import check_objective, check_reachable, check_target, reached_sparsity
 from .wavlm.encoder import WavLM
 
 
@@ -112,10 +112,9 @@ def _relative_norm(weights: list[Tensor]) -> Tensor:
     return norm / norm.mean()
 
 
-@torch.no_grad()
 def _close_below(ranked: list[tuple[HardConcrete, Tensor]], threshold: float):
     """Close gates of a lower magnitude. Others are open, at exactly 1"""
     for gates, magnitude in ranked:
         closed = magnitude < threshold
         closed[magnitude.topk(gates.min_open).indices] = False
-        gates.log_alpha.copy_(torch.where(closed, -SATURATED, SATURATED))
+        gates.settle(~closed)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypeVar
 
+from .cost import cost
 from .segmentation import WavLMSegmentation, without_task_modules
+from .sparsity import meet_target
 from .specifications import has_specifications
 from .wavlm.encoder import WavLM
 from .wavlm.gating import attach_gates, remove_gates
@@ -40,7 +42,9 @@ def gate(model: ModelT, units: Collection[str] = ("channel", "head", "neuron")) 
     return with_encoder(model, attach_gates(model.wavlm, units))
 
 
-def prune(model: ModelT) -> ModelT:
+def prune(
+    model: ModelT, target_sparsity: float | None = None, objective: str = "parameters"
+) -> ModelT:
     """New, smaller model without gates, which computes the same in evaluation mode
 
     Hidden states, outputs and gradients agree with those of the gated model up to float rounding.
@@ -51,6 +55,11 @@ def prune(model: ModelT) -> ModelT:
     ----------
     model : WavLMSegmentation or WavLM
         Left as it was. Must have gates.
+    target_sparsity : float, optional
+        Fraction of the encoder to remove, in [0, 1): training ends near its target, and
+        `meet_target` then chooses the units that stay. Defaults to what gates say.
+    objective : {"parameters", "macs"}, optional
+        What sparsity counts. Defaults to parameters.
 
     Returns
     -------
@@ -59,11 +68,13 @@ def prune(model: ModelT) -> ModelT:
     Raises
     ------
     ValueError
-        If the model has no gates.
+        If the model has no gates, or if they cannot meet the target.
     """
-    if isinstance(model, WavLM):
-        return remove_gates(model)
-    return with_encoder(model, remove_gates(model.wavlm))
+    if not isinstance(model, WavLM):
+        return with_encoder(model, prune(model.wavlm, target_sparsity, objective))
+    if target_sparsity is not None and model.units:
+        model = meet_target(model, target_sparsity, cost(model), objective)
+    return remove_gates(model)
 
 
 def with_encoder(model: WavLMSegmentation, wavlm: WavLM) -> WavLMSegmentation:

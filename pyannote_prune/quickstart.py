@@ -109,8 +109,10 @@ def small_recipe(num_epochs: float = 1.0) -> dict[str, Any]:
             "fine_tune": {"max_epochs": epochs(22), **diarization},
             "prune": {
                 "max_epochs": epochs(14),
-                "warm_up_epochs": epochs(8) - 1,
-                "gate_learning_rate": 0.1,
+                # few steps: gates move fast, and the multipliers slowly enough not to overshoot
+                "warm_up_epochs": epochs(5) - 1,
+                "gate_learning_rate": 0.2,
+                "multiplier_learning_rate": 0.06,
                 **distillation,
             },
             "distil": {"max_epochs": epochs(4), **distillation},

@@ -7,6 +7,7 @@ in one go, and `checkpoints/last.ckpt` is where an interrupted training starts a
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,34 +17,53 @@ import lightning
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from .callbacks import BestCheckpoints, PercentileGradientClipping, average_checkpoints
+from .callbacks import BestCheckpoints, Near, PercentileGradientClipping, average_checkpoints
 from .check_protocol import check_protocol, load_protocol
 from .checkpoint import last_checkpoint, load_checkpoint, save_checkpoint
 from .checkpoint_io import WholeCheckpointIO
 from .cost import cost
 from .export import export_pipeline
 from .figures import plot_structure, plot_training
-from .folders import claim, write_json
+from .folders import write_json
 from .logs import merge_logs
 from .progress import StepProgress
 from .prune import gate, prune, with_encoder
 from .recipe_config import Recipe, Stage
-from .resume import SeedEachStep, SpeakerDiarization
+from .recipe_folder import (
+    LAST,
+    MODEL,
+    PIPELINE,
+    RECIPE,
+    STAGES,
+    claim_recipe,
+    remove_pipeline,
+    stage_folder,
+)
+from .resume import SpeakerDiarization
 from .segmentation import WavLMSegmentation
 from .settings import ORACLE_SETTINGS, DiarizationSettings
 from .skip import SkipNonFinite
-from .sparsity import meet_target, sparsity
-from .task import DistillationPruning
+from .sparsity import expected_sparsity, meet_target, sparsity
+from .task import EXPECTED_SPARSITY, DistillationPruning
 from .whole import remove_drafts, wait_for
 
-TITLES = {
-    "fine_tune": "Fine-tuning",
-    "prune": "Pruning",
-    "distil": "Distilling",
-    "train": "Training",
-}
-RECIPE, SUMMARY = "recipe.yml", "summary.json"
-MODEL, SCORES, LOG = "model.ckpt", "scores.json", "metrics.csv"
+# largest difference between expected sparsity and its target that is taken for none
+TOLERANCE = 0.02
+
+SUMMARY, SCORES, LOG = "summary.json", "scores.json", "metrics.csv"
+
+
+# what is done when sparsity ends too low (too high), and what to change
+_TOO_LOW = (
+    "closed",
+    "Raise `stages.prune.max_epochs`, or `stages.prune.gate_learning_rate`.",
+)
+_TOO_HIGH = (
+    "opened",
+    "Raise `stages.prune.max_epochs`, or lower `stages.prune.multiplier_learning_rate`.",
+)
+
+logger = logging.getLogger(__name__)
 
 
 class RecipeRun:
@@ -53,7 +73,8 @@ class RecipeRun:
     ----------
     recipe : Recipe
     output : Path
-        Folder of the stages. Must not exist, be empty, or come from the same recipe.
+        Folder of the stages. Must not exist, be empty, or come from the same recipe, whose values
+        may have changed where no stage that has begun depends on them.
 
     Raises
     ------
@@ -63,8 +84,8 @@ class RecipeRun:
 
     def __init__(self, recipe: Recipe, output: Path):
         self.recipe, self.output = recipe, Path(output)
-        self._claim()
         self.protocol = load_protocol(recipe.database, recipe.protocol)
+        self._claim()
 
     def __call__(self) -> dict[str, Any]:
         """Run what remains to be done
@@ -104,17 +125,17 @@ class RecipeRun:
         """Make the folder ours: the first process does, others wait until it has"""
         if rank_zero_only.rank > 0:
             wait_for(self.output / RECIPE)
-        claim(self.output, RECIPE, self.recipe.to_dict())
+        claim_recipe(self.output, self.recipe)
         if rank_zero_only.rank == 0:
             remove_drafts(self.output)
 
     def folder(self, name: str) -> Path:
         """Folder of a stage"""
-        return self.output / f"{[*TITLES].index(name) + 1}-{name.replace('_', '-')}"
+        return stage_folder(self.output, name)
 
     def stages(self) -> list[str]:
         """Names of the stages that this recipe has"""
-        return [name for name in TITLES if getattr(self.recipe.stages, name).max_epochs]
+        return [name for name in STAGES if getattr(self.recipe.stages, name).max_epochs]
 
     @property
     def final(self) -> Path:
@@ -126,11 +147,15 @@ class RecipeRun:
         name: str,
         make_model: Callable[[], WavLMSegmentation],
         make_task: Callable[[str], SpeakerDiarization],
-        finish: Callable[[WavLMSegmentation], WavLMSegmentation] = lambda model: model,
+        finish: Callable[[WavLMSegmentation], tuple[WavLMSegmentation, dict[str, float]]] = (
+            lambda model: (model, {})
+        ),
     ) -> WavLMSegmentation:
         """Train, average, score and save, unless that was done"""
         folder = self.folder(name)
         if not (folder / MODEL).is_file():
+            if rank_zero_only.rank == 0:
+                remove_pipeline(self.output)
             lightning.seed_everything(self.recipe.seed, verbose=False)
             model = make_model()
             stage = getattr(self.recipe.stages, name)
@@ -140,14 +165,14 @@ class RecipeRun:
             )
             model.task = make_task(name)
             trainer, checkpoints = self._trainer(name)
-            last = folder / "checkpoints" / "last.ckpt"
+            last = folder / LAST
             trainer.fit(model, ckpt_path=last_checkpoint(last))
 
             # training can end before any epoch counts: the last one then has to do
             paths = checkpoints.best_paths or [last]
             model.load_state_dict(average_checkpoints(paths))
-            model = finish(model)
-            scores = self._score(name, trainer, model)
+            model, scores = finish(model)
+            scores |= self._score(name, trainer, model)
             if trainer.is_global_zero:
                 logs = sorted((folder / "logs").glob(f"*/{LOG}"), key=lambda p: int(p.parent.name))
                 merge_logs(logs, folder / LOG)
@@ -200,6 +225,7 @@ class RecipeRun:
                 "target_sparsity": pruning.target_sparsity,
                 "warm_up_epochs": stage.warm_up_epochs,
                 "gate_learning_rate": stage.gate_learning_rate,
+                "multiplier_learning_rate": stage.multiplier_learning_rate,
             }
         else:
             options = {"target_sparsity": None}
@@ -226,7 +252,7 @@ class RecipeRun:
         folder, stage = self.folder(name), getattr(self.recipe.stages, name)
         checkpoints = self._checkpoints(name, stage)
         skip = SkipNonFinite(self.recipe.max_skipped_steps)
-        callbacks = [checkpoints, SeedEachStep(), skip, StepProgress(TITLES[name])]
+        callbacks = [checkpoints, skip, StepProgress(STAGES[name])]
         if stage.clip_percentile is not None:
             callbacks.append(PercentileGradientClipping(stage.clip_percentile))
         attempt = len([*(folder / "logs").glob("*")])
@@ -255,12 +281,31 @@ class RecipeRun:
             patience=stage.patience,
             first_epoch=stage.warm_up_epochs if name == "prune" else 0,
             after_peak=name == "prune",
+            near=self._near_target if name == "prune" else None,
         )
 
-    def _prune(self, model: WavLMSegmentation, teacher: WavLMSegmentation) -> WavLMSegmentation:
+    @property
+    def _near_target(self) -> Near:
+        return Near(EXPECTED_SPARSITY, self.recipe.pruning.target_sparsity, TOLERANCE)
+
+    def _prune(
+        self, model: WavLMSegmentation, teacher: WavLMSegmentation
+    ) -> tuple[WavLMSegmentation, dict[str, float]]:
+        """Pruned model, which meets the target, and how far from it training was"""
         pruning, dense = self.recipe.pruning, cost(teacher.wavlm)
-        met = meet_target(model.wavlm, pruning.target_sparsity, dense, pruning.objective)
-        return prune(with_encoder(model, met))
+        target = pruning.target_sparsity
+        expected = expected_sparsity(model.wavlm, dense, pruning.objective).item()
+        if abs(expected - target) > TOLERANCE and rank_zero_only.rank == 0:
+            logger.warning(
+                "Sparsity should end within %.0f points of `pruning.target_sparsity` (%.1f %%), "
+                "found %.1f %%: the rest is %s at once, which no training has made up for yet. %s",
+                100 * TOLERANCE,
+                100 * target,
+                100 * expected,
+                *(_TOO_LOW if expected < target else _TOO_HIGH),
+            )
+        met = meet_target(model.wavlm, target, dense, pruning.objective)
+        return prune(with_encoder(model, met)), {"expected_sparsity": expected}
 
     def _score(
         self, name: str, trainer: lightning.Trainer, model: WavLMSegmentation
@@ -284,13 +329,13 @@ class RecipeRun:
                 **json.loads((self.folder(name) / SCORES).read_text()),
             }
         plot_structure(teacher.wavlm.config, final.wavlm.config, self.output / "structure.png")
-        logs = {TITLES[name]: self.folder(name) / LOG for name in self.stages()}
+        logs = {STAGES[name]: self.folder(name) / LOG for name in self.stages()}
         plot_training(logs, self.output / "training.png")
-        if not (self.output / "pipeline").exists():
+        if not (self.output / PIPELINE).exists():
             oracle = self.recipe.export.oracle_clustering
             export_pipeline(
                 final,
-                self.output / "pipeline",
+                self.output / PIPELINE,
                 parts=self.recipe.export.parts,
                 settings=ORACLE_SETTINGS if oracle else DiarizationSettings(),
             )

@@ -102,6 +102,7 @@ class Prune(Stage):
     learning_rate: float = rule(2e-4, above=0)
     warm_up_epochs: int = rule(5, minimum=0)
     gate_learning_rate: float = rule(2e-2, above=0)
+    multiplier_learning_rate: float | None = rule(None, above=0)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ training alone.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -41,6 +42,10 @@ class ResumableSamples:
 
     # where prepared data go: one that all machines see, when there are several of them
     folder: Path | None = None
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Callbacks that training needs, whatever the trainer has (see `WavLMSegmentation`)"""
+        return [SeedEachStep()]
 
     def prepare_data(self):
         """Prepare data, or say why there is none"""
@@ -97,19 +102,33 @@ class SpeakerDiarization(
 class SeedEachStep(lightning.Callback):
     """Seed torch before each training batch, from its place in the training
 
-    Dropout and gates are then the same whether training was interrupted or not.
+    Dropout and gates are then the same whether training was interrupted or not. The seed of the
+    whole training is that of `lightning.seed_everything`, or else the one that an interrupted
+    training had, or else that of `torch.manual_seed`.
     """
 
+    def __init__(self):
+        self.seed: int | None = None
+
+    def on_fit_start(self, trainer, pl_module):
+        if "PL_GLOBAL_SEED" in os.environ:
+            self.seed = int(os.environ["PL_GLOBAL_SEED"])
+        elif self.seed is None:
+            self.seed = torch.initial_seed()
+        self.seed = trainer.strategy.broadcast(self.seed)
+
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        seed_step(pl_module, batch_idx)
+        place = (trainer.global_rank, trainer.current_epoch, batch_idx)
+        torch.manual_seed(step_seed(self.seed, *place))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]):
+        self.seed = state_dict["seed"]
 
 
-def seed_step(model: lightning.LightningModule, batch_idx: int):
-    """Seed torch from global seed, rank, epoch and batch"""
-    place = (
-        os.environ.get("PL_GLOBAL_SEED", "unset"),
-        model.global_rank,
-        model.current_epoch,
-        batch_idx,
-    )
-    torch.manual_seed(zlib.adler32(str(place).encode()))
+def step_seed(seed: int, rank: int, epoch: int, batch_idx: int) -> int:
+    """Seed of a training batch: 64 bits, which depend on all bits of its place"""
+    place = repr((seed, rank, epoch, batch_idx)).encode()
+    return int.from_bytes(hashlib.blake2b(place, digest_size=8).digest(), "big")

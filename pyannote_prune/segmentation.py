@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 import torch.nn as nn
 from pyannote.audio.core.model import Model
-from pyannote.audio.core.task import Task
+from pyannote.audio.core.task import Specifications, Task
 from pyannote.audio.utils.params import merge_dict
 from torch import Tensor
 from torchaudio.models import Conformer
 
 from .suggest import did_you_mean
 from .tensors import is_safetensors
+from .validation import ValidationOfAllProcesses
 from .wavlm.config import WavLMConfig
 from .wavlm.encoder import WavLM
 from .wavlm.gating import attach_gates
@@ -27,7 +30,7 @@ from .wavlm.weights import check_keys
 TASK_MODULES = ("loss_func", "validation_metric")
 
 
-class WavLMSegmentation(Model):
+class WavLMSegmentation(ValidationOfAllProcesses, Model):
     """WavLM-based speaker segmentation
 
     WavLM > weighted sum of layers > Conformer > classifier
@@ -124,6 +127,14 @@ class WavLMSegmentation(Model):
         self.norm = nn.LayerNorm(dim)
         self.conformer = Conformer(**conformer)
 
+    @Model.task.setter
+    def task(self, task: Task | None):
+        """Assign another task: what the previous one attached to the model is gone"""
+        for name in TASK_MODULES:
+            if hasattr(self, name):
+                delattr(self, name)
+        Model.task.fset(self, task)
+
     @property
     def dimension(self) -> int:
         """Number of output classes"""
@@ -134,6 +145,13 @@ class WavLMSegmentation(Model):
         return len(self.specifications.classes)
 
     def build(self):
+        keeps_head = getattr(self.task, "keeps_head", False) and hasattr(self, "classifier")
+        if keeps_head and self.classifier.out_features != self.dimension:
+            raise ValueError(
+                f"The model must have the {self.dimension} classes of its task, which does not "
+                f"train the classifier, found {self.classifier.out_features}: make the model from "
+                "the teacher of the task, with `gate(teacher)`."
+            )
         self.classifier = nn.Linear(self.hparams.conformer["input_dim"], self.dimension)
         self.activation = self.default_activation()
 
@@ -215,6 +233,25 @@ class WavLMSegmentation(Model):
 
         return self.activation(self.classifier(outputs))
 
+    def on_fit_start(self):
+        """Train in training mode, however the model was made, loaded or used before
+
+        Models are loaded in evaluation mode, which Lightning leaves as it is. What was frozen (see
+        `freeze_by_name`) stays in the mode that it is in.
+        """
+        super().on_fit_start()
+        frozen = [module for module in self.modules() if not module.training and _is_frozen(module)]
+        self.train()
+        for module in frozen:
+            module.eval()
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Callbacks that a task of this package needs (stock tasks have none)"""
+        callbacks = list(super().configure_callbacks())
+        if hasattr(self.task, "configure_callbacks"):
+            callbacks += self.task.configure_callbacks()
+        return callbacks
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, with a smaller learning rate for WavLM, unless the task knows better"""
         if hasattr(self.task, "configure_optimizers"):
@@ -228,6 +265,16 @@ class WavLMSegmentation(Model):
             {"params": rest, "lr": self.hparams.learning_rate},
         ]
         return torch.optim.AdamW([group for group in groups if group["params"]])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]):
+        """Save specifications as plain values, which can be loaded without executing anything"""
+        super().on_save_checkpoint(checkpoint)
+        ours = checkpoint["pyannote.audio"]
+        if isinstance(ours["specifications"], Specifications):
+            # those of `MultiLabelSegmentation` have an array of NumPy
+            plain = copy.copy(ours["specifications"])
+            plain.classes = [str(name) for name in plain.classes]
+            ours["specifications"] = plain
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]):
         """Check that the checkpoint fits, since pipelines load with `strict=False`"""
@@ -283,6 +330,12 @@ class WavLMSegmentation(Model):
                 "`waveforms` must be finite, found NaN or infinite samples: "
                 "check the audio file and the augmentation."
             )
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    """Whether a module has parameters, none of which is trained"""
+    parameters = [*module.parameters()]
+    return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
 def _load_safetensors(

@@ -114,6 +114,11 @@ def has_finite_gradients(optimizer: torch.optim.Optimizer) -> bool:
     return get_total_norm([g for g in gradients if g is not None]).isfinite().item()
 
 
+def zero_of(module: nn.Module) -> Tensor:
+    """Zero, of which all trained parameters of a module have a gradient"""
+    return sum(0.0 * p.sum() for p in module.parameters() if p.requires_grad)
+
+
 class NonFiniteLoss:
     """Mixin for pyannote.audio's tasks: a loss of NaN for outputs that are not finite
 
@@ -129,5 +134,4 @@ class NonFiniteLoss:
                 if waveforms.isfinite().all() and self.model(waveforms).isfinite().all():
                     raise
             # all parameters have a gradient, as distributed training requires
-            total = sum(p.sum() for p in self.model.parameters() if p.requires_grad)
-            return {"loss": float("nan") * total}
+            return {"loss": float("nan") + zero_of(self.model)}

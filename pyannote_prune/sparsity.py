@@ -1,24 +1,21 @@
-"""Target, penalty, and final choice of gates"""
+"""Target, penalty, and how to meet the target in the end"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
 from .cost import Cost, cost, expected_cost
-from .gates import HardConcrete
+from .gates import gates_of
+from .selection import select_units
 from .wavlm.encoder import WavLM
-from .wavlm.gating import pruned_config
+from .wavlm.gating import pruned_config, settle_gates
 
 # what sparsity can count
 OBJECTIVES = {"parameters": "parameters", "macs": "macs_per_second"}
-
-# logit below (above) which all gates of an encoder are closed (open)
-SATURATED = 50.0
 
 
 def sparsity(remaining: Cost, dense: Cost, objective: str = "parameters") -> float | Tensor:
@@ -75,9 +72,8 @@ def reached_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -
 def maximum_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> float:
     """Sparsity of a gated encoder once all its gates are closed"""
     closed = copy.deepcopy(wavlm)
-    with torch.no_grad():
-        for gates in gates_of(closed):
-            gates.log_alpha.fill_(-SATURATED)
+    for gates in gates_of(closed):
+        gates.settle(torch.zeros_like(gates.log_alpha, dtype=torch.bool))
     return reached_sparsity(closed, dense, objective)
 
 
@@ -90,11 +86,6 @@ def check_reachable(wavlm: WavLM, target_sparsity: float, dense: Cost, objective
             f"{', '.join(wavlm.units)}, found {target_sparsity}: choose more units, or a lower "
             "target."
         )
-
-
-def gates_of(module: nn.Module) -> list[HardConcrete]:
-    """All gates of a module"""
-    return [gates for gates in module.modules() if isinstance(gates, HardConcrete)]
 
 
 def target_at(progress: float, target_sparsity: float) -> float:
@@ -144,11 +135,12 @@ class SparsityPenalty(nn.Module):
 def meet_target(
     wavlm: WavLM, target_sparsity: float, dense: Cost, objective: str = "parameters"
 ) -> WavLM:
-    """Same gated encoder, whose gates are shifted so that pruning it meets the target
+    """Same gated encoder, with the units that stay chosen so that pruning it meets the target
 
-    Training stops near the target rather than at it: expectations lag behind in short trainings,
-    and differ from what rounding makes of whole blocks. All gates are shifted by a common amount,
-    which keeps their order; then heads, channels, and neurons, the smallest units, fill the gap.
+    Training stops near the target rather than at it. Units are then closed, or opened, one after
+    the other, in the order of the values of their gates; the smallest ones fill what remains of the
+    gap. Units that stay have the value that training gave them, which is folded into weights: gates
+    of the result are at 0 or at 1.
 
     Parameters
     ----------
@@ -163,8 +155,8 @@ def meet_target(
 
     Returns
     -------
-    shifted : WavLM
-        It differs in `log_alpha` alone, and computes in evaluation mode what pruning it gives.
+    settled : WavLM
+        It computes in evaluation mode what pruning it gives.
 
     Raises
     ------
@@ -173,42 +165,5 @@ def meet_target(
     """
     check_target(target_sparsity)
     check_reachable(wavlm, target_sparsity, dense, objective)
-    shifted = copy.deepcopy(wavlm)
-
-    def reached() -> float:
-        return reached_sparsity(shifted, dense, objective)
-
-    for gates in (gates_of(shifted), *_from_large_to_small(shifted)):
-        _shift(gates, reached, target_sparsity)
-    return shifted
-
-
-def _from_large_to_small(wavlm: WavLM) -> list[list[HardConcrete]]:
-    """Gates of heads, of channels, of neurons"""
-    heads = [layer.attention.gate for layer in wavlm.layers if layer.attention is not None]
-    channels = [convolution.gate for convolution in wavlm.extractor.convolutions]
-    neurons = [layer.feed_forward.gate for layer in wavlm.layers if layer.feed_forward is not None]
-    return [[gate for gate in gates if gate is not None] for gates in (heads, channels, neurons)]
-
-
-@torch.no_grad()
-def _shift(gates: Sequence[HardConcrete], reached: Callable[[], float], target: float):
-    """Bisect the shift of `log_alpha` that brings `reached()` closest to `target`"""
-    original = [gate.log_alpha.clone() for gate in gates]
-
-    def apply(shift: float) -> float:
-        for gate, log_alpha in zip(gates, original, strict=True):
-            gate.log_alpha.copy_(log_alpha + shift)
-        return reached()
-
-    # the more gates are shifted, the less is removed
-    low, high = -2 * SATURATED, 2 * SATURATED
-    best = min((0.0, low, high), key=lambda shift: abs(apply(shift) - target))
-    error = abs(apply(best) - target)
-    for _ in range(60):
-        middle = (low + high) / 2
-        found = apply(middle)
-        if abs(found - target) < error:
-            best, error = middle, abs(found - target)
-        low, high = (middle, high) if found > target else (low, middle)
-    apply(best)
+    left = round((1 - target_sparsity) * getattr(dense, OBJECTIVES[objective]))
+    return settle_gates(wavlm, select_units(wavlm, left, OBJECTIVES[objective]))

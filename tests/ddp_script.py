@@ -13,7 +13,7 @@ import torch
 from helpers import tiny_config, tiny_model
 from pyannote.database import FileFinder, registry
 
-import pyannote_prune.task
+import pyannote_prune.resume
 from pyannote_prune import DistillationPruning, gate
 from pyannote_prune.callbacks import PercentileGradientClipping
 from pyannote_prune.skip import SkipNonFinite
@@ -36,10 +36,14 @@ class SharedBatches(DistillationPruning):
                     chunk["X"][0, 100] = float("nan")
                 yield chunk
 
+    def val__len__(self):
+        # two processes cannot have as many
+        return 2 * (super().val__len__() // 2) - 1
 
-def same_gates(model, batch_idx: int):
+
+def same_gates(seed: int, rank: int, epoch: int, batch_idx: int) -> int:
     """Ordinary seeds differ from one process to the other"""
-    torch.manual_seed(batch_idx)
+    return batch_idx
 
 
 class Warnings(logging.Handler):
@@ -60,7 +64,7 @@ def main():
     database, protocol, output, devices = sys.argv[1:]
     devices = int(devices)
     registry.load_database(database)
-    pyannote_prune.task.seed_step = same_gates
+    pyannote_prune.resume.step_seed = same_gates
 
     lightning.seed_everything(0, verbose=False)
     # double precision: what remains of differences is not amplified by AdamW
@@ -85,7 +89,7 @@ def main():
         precision="64-true",
         max_epochs=1,
         limit_train_batches=NUM_STEPS,
-        limit_val_batches=0,
+        num_sanity_val_steps=0,
         callbacks=[skip, PercentileGradientClipping()],
         logger=False,
         enable_checkpointing=False,
@@ -100,7 +104,7 @@ def main():
         "said": said.messages,
         "before": before,
         "after": dict(student.state_dict()),
-        "logged": {name: float(value) for name, value in trainer.logged_metrics.items()},
+        "logged": {name: float(value) for name, value in trainer.callback_metrics.items()},
     }
     torch.save(content, f"{output}.{trainer.global_rank}")
 

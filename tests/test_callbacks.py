@@ -12,6 +12,7 @@ from torch import nn
 
 from pyannote_prune.callbacks import (
     BestCheckpoints,
+    Near,
     PercentileGradientClipping,
     average_checkpoints,
 )
@@ -351,6 +352,55 @@ def test_first_epoch_and_peak_both_hold_whichever_comes_last(tmp_path):
     late = validate(tmp_path / "late", [1.0, 2.0, 3.0, 9.0, 4.0], **options)
     assert_only_these_files(tmp_path / "late", [4])
     assert (early.counted, late.counted) == ([3, 4], [4])
+
+
+class Sparsity(Regression):
+    """Two scripted values"""
+
+    def validation_step(self, batch, batch_idx):
+        loss, sparsity = self.script[self.current_epoch]
+        self.log("loss/val", loss)
+        self.log("sparsity", sparsity)
+
+
+@pytest.mark.parametrize("interruption", [None, 1, 3, 4])
+def test_epochs_far_from_what_is_aimed_at_do_not_count(tmp_path, interruption):
+    """However good they are, and wherever training was interrupted"""
+    script = [(1.0, 0.1), (2.0, 0.7), (2.5, 0.795), (2.2, 0.81), (2.1, 0.83), (2.4, 0.8)]
+    for epochs in filter(None, (interruption, len(script))):
+        near = Near("sparsity", 0.8, 0.02)
+        checkpoints = BestCheckpoints(tmp_path, "loss/val", num_best=2, near=near)
+        last = tmp_path / "last.ckpt"
+        options = {"limit_train_batches": 1, "limit_val_batches": 1, "enable_checkpointing": True}
+        train(
+            Sparsity(script),
+            [checkpoints],
+            epochs=epochs,
+            ckpt_path=last if last.exists() else None,
+            **options,
+        )
+    assert checkpoints.counted == [2, 3, 5]
+    assert checkpoints.ranking == [3, 5, 2]
+    assert_only_these_files(tmp_path, [3, 5])
+
+
+def test_without_any_epoch_near_what_is_aimed_at_there_is_none_to_choose(tmp_path):
+    script = [(1.0, 0.1), (2.0, 0.7)]
+    near, options = Near("sparsity", 0.8, 0.02), {"enable_checkpointing": True}
+    checkpoints = BestCheckpoints(tmp_path, "loss/val", near=near, patience=1)
+    trainer = train(Sparsity(script), [checkpoints], 2, limit_val_batches=1, **options)
+    assert checkpoints.best_paths == []
+    assert trainer.current_epoch == 2
+    assert_only_these_files(tmp_path, [])
+
+
+def test_checkpoints_of_release_0_1_0_are_resumed():
+    """They do not say how far from the target epochs were: these do not count"""
+    checkpoints = BestCheckpoints("folder", "loss/val", near=Near("sparsity", 0.8, 0.02))
+    checkpoints.load_state_dict({"values": {0: 1.0, 1: 0.5}})
+    assert checkpoints.counted == []
+    checkpoints.near = None
+    assert checkpoints.ranking == [1, 0]
 
 
 def test_patience_stops_training_and_resuming_does_not_revive_it(tmp_path):

@@ -6,8 +6,8 @@ import torch
 from helpers import LARGE_STYLE, QUIET, tiny_config, tiny_model, tiny_trainee
 
 from pyannote_prune import gate
+from pyannote_prune.gates import gates_of
 from pyannote_prune.skip import SkipNonFinite
-from pyannote_prune.sparsity import gates_of
 
 OPTIONS = {"max_speakers_per_chunk": 3, "num_workers": 0}
 ODD = {

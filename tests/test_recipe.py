@@ -2,18 +2,22 @@
 
 import json
 import logging
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from conftest import generate_conversations
-from helpers import CONFORMER, tiny_config
+from helpers import CONFORMER, tiny_config, tiny_model
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 
-from pyannote_prune import cost
+from pyannote_prune import cost, gate
+from pyannote_prune.callbacks import Near
 from pyannote_prune.checkpoint import load_checkpoint
+from pyannote_prune.gates import gates_of
 from pyannote_prune.logs import merge_logs
 from pyannote_prune.recipe import RecipeRun
 from pyannote_prune.recipe_config import Recipe
@@ -135,6 +139,139 @@ def test_folder_of_another_recipe_is_refused_and_left_alone(data, finished):
     with pytest.raises(ValueError, match=r"pruning.target_sparsity \(here 0.6, there 0.5\)"):
         RecipeRun(recipe, finished)
     assert (finished / "recipe.yml").read_text() == before
+
+
+@pytest.fixture
+def copied(finished, tmp_path) -> Path:
+    """Folder of a finished run, to do anything with"""
+    return shutil.copytree(finished, tmp_path / "copied")
+
+
+def test_values_that_nothing_learned_depends_on_may_change(data, copied):
+    before = {path: path.stat().st_mtime_ns for path in copied.rglob("*.ckpt")}
+    stamp = (copied / "pipeline" / "config.yaml").stat().st_mtime_ns
+    plain = tiny_recipe(data) | {"num_workers": 1, "in_memory": True, "max_skipped_steps": 3}
+    plain["trainer"] = {"accelerator": "auto", "devices": 1, "strategy": "ddp"}
+    RecipeRun(Recipe.from_dict(plain), copied)()
+    assert before == {path: path.stat().st_mtime_ns for path in copied.rglob("*.ckpt")}
+    assert (copied / "pipeline" / "config.yaml").stat().st_mtime_ns == stamp
+    assert yaml.safe_load((copied / "recipe.yml").read_text())["num_workers"] == 1
+
+
+def test_another_export_exports_again(data, copied):
+    (copied / "pipeline" / "mark").touch()
+    plain = tiny_recipe(data)
+    plain["export"]["parts"] = "someone/pipeline"
+    RecipeRun(Recipe.from_dict(plain), copied)()
+    assert (copied / "pipeline" / "config.yaml").is_file()
+    assert not (copied / "pipeline" / "mark").exists()
+
+
+def test_stages_that_have_not_begun_may_change(data, tmp_path):
+    plain, output = tiny_recipe(data) | {"in_memory": True}, tmp_path / "run"
+    plain["stages"]["distil"]["max_epochs"] = plain["stages"]["train"]["max_epochs"] = 0
+    for name in ("fine_tune", "prune"):
+        plain["stages"][name]["max_steps_per_epoch"] = 2
+    RecipeRun(Recipe.from_dict(plain), output)()
+    plain["stages"]["train"] |= {"max_epochs": 1, "max_steps_per_epoch": 2}
+    run = RecipeRun(Recipe.from_dict(plain), output)
+    assert [*run()] == ["fine_tune", "prune", "train"]
+    expected = load_checkpoint(output / "4-train" / "model.ckpt").state_dict()
+    found = Pipeline.from_pretrained(output / "pipeline")._segmentation.model.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
+
+    # what has begun may not, unless it is done again, and what follows it
+    plain["stages"]["prune"]["learning_rate"] = 1e-4
+    message = (
+        r"stages.prune.learning_rate \(here 0.0001, there 0.0002\), with which 2-prune, 4-train"
+    )
+    with pytest.raises(ValueError, match=message):
+        RecipeRun(Recipe.from_dict(plain), output)
+    for name in ("2-prune", "4-train"):
+        shutil.rmtree(output / name)
+    before = (output / "1-fine-tune" / "model.ckpt").stat().st_mtime_ns
+    assert [*RecipeRun(Recipe.from_dict(plain), output)()] == ["fine_tune", "prune", "train"]
+    assert (output / "1-fine-tune" / "model.ckpt").stat().st_mtime_ns == before
+    found = Pipeline.from_pretrained(output / "pipeline")._segmentation.model.state_dict()
+    assert any(not torch.equal(found[key], value) for key, value in expected.items())
+
+
+def test_recipe_may_change_altogether_before_anything_began(data, tmp_path):
+    RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path / "run")
+    other = tiny_recipe(data, target_sparsity=0.6, units=["head"]) | {"seed": 1}
+    RecipeRun(Recipe.from_dict(other), tmp_path / "run")
+    stored = yaml.safe_load((tmp_path / "run" / "recipe.yml").read_text())
+    assert stored["seed"] == 1
+    assert stored["pruning"]["units"] == ["head"]
+
+
+@pytest.mark.parametrize("what", ["project", "run"])
+def test_project_that_is_moved_goes_on(data, finished, tmp_path, what):
+    """With its data, or the folder of the run alone"""
+    here, there = tmp_path / "here", tmp_path / "a" / "there"
+    there.parent.mkdir()
+    shutil.copytree(data.parent, here / "data")
+    plain = tiny_recipe(here / "data" / data.name)
+    run = RecipeRun(Recipe.from_dict(plain), here / "runs" / "run")
+    shutil.copytree(finished, run.output, ignore=lambda *_: ["recipe.yml"], dirs_exist_ok=True)
+    if what == "project":
+        here.rename(there)
+        plain = tiny_recipe(there / "data" / data.name)
+        output = there / "runs" / "run"
+    else:
+        output = tmp_path / "elsewhere"
+        run.output.rename(output)
+    assert [*RecipeRun(Recipe.from_dict(plain), output)()] == [*run.stages()]
+    assert yaml.safe_load((output / "recipe.yml").read_text())["database"] == plain["database"]
+
+
+def test_another_database_is_no_move(data, finished, tmp_path):
+    """Its name is the same, and both exist"""
+    for version in ("v1", "v2"):
+        shutil.copytree(data.parent, tmp_path / version)
+    output = tmp_path / "v2" / "run"
+    run = RecipeRun(Recipe.from_dict(tiny_recipe(tmp_path / "v1" / data.name)), output)
+    shutil.copytree(finished, run.output, ignore=lambda *_: ["recipe.yml"], dirs_exist_ok=True)
+    with pytest.raises(ValueError, match=r"other values of database \(here .*v2"):
+        RecipeRun(Recipe.from_dict(tiny_recipe(tmp_path / "v2" / data.name)), output)
+
+
+@pytest.mark.parametrize(
+    ("log_alpha", "message"),
+    [
+        (
+            4.0,
+            r"within 2 points.*\(50.0 %\), found 0\.\d %: the rest is closed.*`stages.prune.max_ep",
+        ),
+        (
+            -9.0,
+            r"within 2 points.*\(50.0 %\), found \d\d\.\d %: the rest is opened.*multiplier_learn",
+        ),
+    ],
+)
+def test_sparsity_that_ends_far_from_its_target_is_said(data, tmp_path, caplog, log_alpha, message):
+    run = RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path / "run")
+    teacher = tiny_model()
+    student = gate(teacher)
+    for gates in gates_of(student):
+        gates.log_alpha.data.fill_(log_alpha)
+    pruned, scores = run._prune(student, teacher)
+    assert re.search(message, caplog.text)
+    assert abs(scores["expected_sparsity"] - 0.5) > 0.02
+    assert 1 - cost(pruned.wavlm).parameters / cost(teacher.wavlm).parameters == pytest.approx(
+        0.5, abs=0.01
+    )
+
+
+def test_only_epochs_near_the_target_are_averaged(data, finished, tmp_path):
+    """The last one when there is none, as in this short training"""
+    run = RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path / "run")
+    checkpoints = run._checkpoints("prune", run.recipe.stages.prune)
+    assert checkpoints.near == Near("sparsity/expected/val", 0.5, 0.02)
+    assert run._checkpoints("train", run.recipe.stages.train).near is None
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["prune"]["expected_sparsity"] < 0.48
+    assert not list((finished / "2-prune" / "checkpoints").glob("epoch-*.ckpt"))
 
 
 def test_folder_of_anything_else_is_refused(data, tmp_path):

@@ -1,19 +1,22 @@
+import copy
+
 import pytest
 import torch
-from helpers import tiny_config
+from helpers import LARGE_STYLE, TINY, randomize, relative_error, tiny_config
 
 from pyannote_prune import WavLM, cost, gate, prune
-from pyannote_prune.gates import DROP_RATES
+from pyannote_prune.distillation import layer_distance
+from pyannote_prune.gates import DROP_RATES, gates_of
 from pyannote_prune.quickstart import small_wavlm
 from pyannote_prune.sparsity import (
     SparsityPenalty,
     expected_sparsity,
-    gates_of,
     maximum_sparsity,
     meet_target,
     reached_sparsity,
     target_at,
 )
+from pyannote_prune.wavlm.presets import dense as dense_config
 
 
 def gated_encoder(units=("channel", "head", "neuron"), spread=3.0):
@@ -45,11 +48,106 @@ def test_target_is_met_within_half_a_percent(units, objective, target):
     torch.testing.assert_close(pruned(waveforms)[-1], met(waveforms)[-1], rtol=0, atol=1e-4)
 
 
-def test_meeting_the_target_keeps_the_order_of_gates():
-    gated, dense = gated_encoder()
-    met = meet_target(gated, 0.7, dense)
+@pytest.mark.parametrize("units", [("channel", "head", "neuron"), tuple(DROP_RATES)])
+def test_meeting_the_target_keeps_the_values_of_units_that_stay(units):
+    """Where gates say so already, nothing changes, whatever their values are"""
+    gated, dense = gated_encoder(units)
+    reached = reached_sparsity(gated, dense)
+    met = meet_target(gated, reached, dense)
+    waveforms = torch.randn(1, 4000)
+    for found, expected in zip(met(waveforms), gated(waveforms), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     for before, after in zip(gates_of(gated), gates_of(met), strict=True):
-        assert torch.equal(before.log_alpha.argsort(), after.log_alpha.argsort())
+        assert torch.equal(before.kept(), after.kept())
+        assert (after.values() == 1).all()
+
+    # the encoder itself is left as it was, and a shift of all gates would be another function
+    other = copy.deepcopy(gated)
+    for gates in gates_of(other):
+        gates.log_alpha.data += 1.0
+    assert relative_error(other(waveforms)[-1], gated(waveforms)[-1]) > 1e-3
+
+
+@pytest.mark.parametrize("objective", ["parameters", "macs"])
+@pytest.mark.parametrize("change", [-0.1, -0.01, 0.01, 0.1])
+def test_units_of_low_value_per_cost_go_first(objective, change):
+    """All units closed (opened) of one kind and layer are worth less (more) than those that stay"""
+    gated, dense = gated_encoder()
+    target = reached_sparsity(gated, dense, objective) + change
+    met = meet_target(gated, target, dense, objective)
+    changed = 0
+    for before, after in zip(gates_of(gated), gates_of(met), strict=True):
+        was, stays = (mask_of(gates) for gates in (before, after))
+        changed += (was != stays).sum()
+        if was.sum() != stays.sum() and stays.any() and not stays.all():
+            values = before.soft_values()
+            assert values[stays].min() > values[~stays].max()
+    assert changed > 0
+    assert abs(reached_sparsity(met, dense, objective) - target) < 0.005
+
+
+def mask_of(gates) -> torch.Tensor:
+    mask = torch.zeros(gates.num_gates, dtype=torch.bool)
+    mask[gates.kept()] = True
+    return mask
+
+
+@pytest.mark.parametrize("objective", ["parameters", "macs"])
+@pytest.mark.parametrize("large", [False, True], ids=["base", "large"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_meeting_a_target_nearby_keeps_the_distance_to_the_teacher(objective, large, seed):
+    """Changes of sparsity below 0.02, of gates that were trained for a moment"""
+    torch.manual_seed(seed)
+    dropouts = dict.fromkeys(("dropout", "projection_dropout", "attention_dropout"), 0.0)
+    style = LARGE_STYLE if large else {}
+    # no unit is larger than a change
+    sizes = {"num_layers": 3, "neurons": 96, "channels": 16} | TINY | {"num_heads": 12}
+    config = dense_config(**sizes | style | dropouts)
+    teacher = WavLM(config).eval()
+    randomize(teacher)
+    student, dense = gate(teacher).train(), cost(teacher)
+    distance = train_gates(student, teacher, dense, objective)
+    trained = reached_sparsity(student, dense, objective)
+    assert 0.3 < trained < 0.7
+    before = distance(student.eval())
+    for change in (-0.019, -0.005, 0.005, 0.019):
+        met = meet_target(student, trained + change, dense, objective)
+        assert reached_sparsity(met, dense, objective) == pytest.approx(trained + change, abs=0.004)
+        assert distance(met) < before + 0.05, change
+
+
+def train_gates(student, teacher, dense, objective, num_steps=120):
+    """Train gates and weights for a moment, and return a function that measures the distance"""
+    multipliers = SparsityPenalty()
+    gates = [gates.log_alpha for gates in gates_of(student)]
+    others = {id(p) for p in gates}
+    weights = [p for p in student.parameters() if p.requires_grad and id(p) not in others]
+    ascent = {"params": [*multipliers.parameters()], "lr": 0.05, "maximize": True}
+    groups = [{"params": weights, "lr": 1e-3}, {"params": gates, "lr": 0.2}, ascent]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
+
+    def distance(wavlm, waveforms) -> torch.Tensor:
+        with torch.no_grad():
+            expected = torch.stack(teacher(waveforms), dim=1)
+        return layer_distance(torch.stack(wavlm(waveforms), dim=1), expected)
+
+    for step in range(num_steps):
+        optimizer.zero_grad()
+        target = target_at(step / (0.4 * num_steps), 0.5)
+        penalty = multipliers(expected_sparsity(student, dense, objective), target)
+        (distance(student, torch.randn(2, 2000).cumsum(1) / 30) + penalty).backward()
+        optimizer.step()
+    held_out = torch.randn(8, 2000).cumsum(1) / 30
+    return lambda wavlm: distance(wavlm, held_out).item()
+
+
+def test_prune_meets_a_target():
+    gated, dense = gated_encoder()
+    assert abs(reached_sparsity(gated, dense) - 0.8) > 0.01
+    pruned = prune(gated, target_sparsity=0.8)
+    assert 1 - cost(pruned).parameters / dense.parameters == pytest.approx(0.8, abs=0.005)
+    with pytest.raises(ValueError, match="must have gates, found none"):
+        prune(pruned, target_sparsity=0.8)
 
 
 def test_target_beyond_reach_gives_the_maximum():

@@ -1,17 +1,29 @@
 """`DistillationPruning`, with an unchanged Lightning Trainer"""
 
 import logging
+import math
+from types import SimpleNamespace
 
 import lightning
 import pytest
 import torch
-from helpers import QUIET, tiny_config, tiny_model
+from helpers import CONFORMER, QUIET, tiny_config, tiny_model
 from lightning.pytorch.callbacks import ModelCheckpoint
 from pyannote.audio import Model, tasks
 
-from pyannote_prune import DistillationPruning, WavLM, cost, gate, prune, save_checkpoint
+from pyannote_prune import (
+    DistillationPruning,
+    WavLM,
+    WavLMSegmentation,
+    cost,
+    gate,
+    prune,
+    save_checkpoint,
+)
 from pyannote_prune.checkpoint import load_checkpoint
-from pyannote_prune.sparsity import expected_sparsity, gates_of
+from pyannote_prune.gates import gates_of
+from pyannote_prune.sparsity import expected_sparsity
+from pyannote_prune.specifications import powerset_specifications
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -178,6 +190,105 @@ def test_extractor_gradient_is_scaled(protocol, teacher):
     (scaled, same), (full, reference) = gradients[1], gradients[0]
     torch.testing.assert_close(same, reference)
     torch.testing.assert_close(scaled, 0.1 * full)
+
+
+def changed_by_fine_tuning(protocol, model) -> set[str]:
+    """Names of the tensors that a later training of everything changes"""
+    lightning.seed_everything(0, verbose=False)
+    options = {"max_speakers_per_chunk": 3, "duration": DURATION, "batch_size": 4}
+    model.task = tasks.SpeakerDiarization(protocol, num_workers=0, **options)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    options = {"max_steps": 3, "limit_val_batches": 0, "enable_checkpointing": False}
+    lightning.Trainer(**QUIET, **options).fit(model)
+    return {name for name, value in model.state_dict().items() if (value != before[name]).any()}
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["base", "large"])
+def test_what_distillation_trained_is_as_a_fresh_load_of_it(protocol, tmp_path, large):
+    """Nothing of the task stays with the model: what later trains, trains what it should"""
+    teacher = tiny_model(tiny_config(large, layer_drop=0.1), duration=DURATION)
+    student = prune(gate(teacher))
+    flags = {name: p.requires_grad for name, p in student.named_parameters()}
+    student.task = make_task(protocol, teacher, target_sparsity=None, extractor_gradient=0.1)
+    options = {"max_steps": 3, "limit_val_batches": 1, "enable_checkpointing": False}
+    lightning.Trainer(**QUIET, **options).fit(student)
+    assert {name: p.requires_grad for name, p in student.named_parameters()} == flags
+    assert student.wavlm.layer_drop == 0.1
+    assert not any(module._forward_hooks for module in student.modules())
+
+    save_checkpoint(student, tmp_path / "distilled.ckpt")
+    fresh = load_checkpoint(tmp_path / "distilled.ckpt")
+    found, expected = (changed_by_fine_tuning(protocol, model) for model in (student, fresh))
+    assert found == expected
+    assert {name.split(".")[0] for name in found} >= {"wavlm", "conformer", "norm", "classifier"}
+
+
+def test_multipliers_go_with_their_task(protocol, teacher):
+    _, student, _ = fit(protocol, teacher, 2)
+    assert {"loss_func.lambda1", "loss_func.lambda2"} <= student.state_dict().keys()
+    student.task = make_task(protocol, teacher)
+    assert not hasattr(student, "loss_func")
+
+
+def test_warm_up_does_not_depend_on_the_number_of_steps_of_past_epochs(protocol, teacher):
+    """Two epochs of five are two fifths of it, with however many devices they were trained"""
+    task = make_task(protocol, teacher, warm_up_epochs=5)
+    for num_batches, accumulate in ((100, 1), (50, 1), (101, 4), (7, 3)):
+        progress = []
+        for epoch in range(6):
+            for batch in range(num_batches):
+                trainer = SimpleNamespace(
+                    current_epoch=epoch,
+                    # of another number of devices
+                    global_step=10_000,
+                    num_training_batches=num_batches,
+                    accumulate_grad_batches=accumulate,
+                )
+                task.model = SimpleNamespace(trainer=trainer)
+                progress.append(task._warm_up_progress(batch))
+        assert progress[0] == 0.0
+        assert progress[2 * num_batches] == pytest.approx(0.4)
+        assert progress[5 * num_batches] == pytest.approx(1.0)
+        assert progress == sorted(progress)
+        assert len(set(progress)) == 6 * math.ceil(num_batches / accumulate)
+
+
+def test_classes_are_those_of_the_teacher(protocol):
+    """Whatever the data are like: the classifier that was trained for them stays"""
+    teacher = tiny_model(duration=DURATION)
+    teacher.specifications = powerset_specifications(DURATION, 5, 2)
+    teacher.setup()
+    student = gate(teacher)
+    classifier = student.classifier.weight.clone()
+    options = {"duration": DURATION, "batch_size": 4, "num_workers": 0, "target_sparsity": 0.5}
+    student.task = DistillationPruning(protocol, teacher=teacher, **options)
+    trainer_options = {"max_steps": 1, "limit_val_batches": 1, "enable_checkpointing": False}
+    lightning.Trainer(**QUIET, **trainer_options).fit(student)
+    assert student.specifications.num_powerset_classes == 16
+    assert torch.equal(prune(student).classifier.weight, classifier)
+
+    for name, found, value in (("chunk", 4, 5), ("frame", 3, 2)):
+        message = rf"`max_speakers_per_{name}` must be that of `teacher` \({value}\), found {found}"
+        with pytest.raises(ValueError, match=message):
+            DistillationPruning(
+                protocol, teacher=teacher, **options | {f"max_speakers_per_{name}": found}
+            )
+
+
+def test_student_with_other_classes_is_refused_and_left_alone(protocol, teacher):
+    student = gate(tiny_model(duration=DURATION))
+    student.specifications = powerset_specifications(DURATION, 4, 2)
+    student.setup()
+    classifier = student.classifier.weight.clone()
+    with pytest.raises(ValueError, match=r"must have the 7 classes of its task.*found 11"):
+        setup_with(protocol, student, teacher=teacher)
+    assert torch.equal(student.classifier.weight, classifier)
+
+
+def test_untrained_teacher_is_refused(protocol):
+    teacher = WavLMSegmentation(wavlm=tiny_config(), conformer=CONFORMER)
+    with pytest.raises(ValueError, match="`teacher` must be a trained .* found no specifications"):
+        DistillationPruning(protocol, teacher=teacher)
 
 
 def setup_with(protocol, student, **options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,8 +122,19 @@ class Scale:
     learning_rate: float = 1e-3
     gate_learning_rate: float = 5e-2
 
-    def arms(self) -> list[Arm]:
-        """Arms in order: each of them comes after those that it needs"""
+    def arms(self, groups: Collection[str] | None = None) -> list[Arm]:
+        """Arms in order: each of them comes after those that it needs
+
+        Parameters
+        ----------
+        groups : collection of str, optional
+            Names of the groups that are wanted. Defaults to all of them.
+
+        Raises
+        ------
+        ValueError
+            If there is no such group.
+        """
         seeds = range(1, self.num_seeds + 1)
         found = [Arm(method, seed) for seed in seeds for method in ("pretrained", "dense")]
         for sparsity in dict.fromkeys(s for row in self.sparsities.values() for s in row):
@@ -131,7 +143,21 @@ class Scale:
                 for seed in seeds[: row.get(sparsity, 0)]:
                     arm = Arm(method.replace("macs", "gates"), seed, sparsity, objective)
                     found += [other for other in (arm.needs, arm) if other not in found]
-        return found + [Arm("longer", seed) for seed in seeds]
+        found += [Arm("longer", seed) for seed in seeds]
+        if groups is None:
+            return found
+        known = list(dict.fromkeys(arm.group for arm in found))
+        if unknown := [group for group in groups if group not in known]:
+            raise ValueError(
+                f"`groups` must be among {', '.join(known)}, found {', '.join(unknown)}."
+            )
+        needed: set[Arm] = set()
+        for arm in found:
+            wanted: Arm | None = arm if arm.group in groups else None
+            while wanted is not None:
+                needed.add(wanted)
+                wanted = wanted.needs
+        return [arm for arm in found if arm in needed]
 
 
 WAVLM = {

@@ -36,6 +36,13 @@ def accuracy(
     protocol: Annotated[
         str | None, typer.Option(help="Its name. Its development set is scored.")
     ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Group of arms to run, such as gates-80, with what it needs (again for others). "
+            "Defaults to all of them."
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(help="Trainings at a time. Defaults to one per core, or per GPU.", min=1),
@@ -57,17 +64,17 @@ def accuracy(
     experiment = Experiment(voices, output, scale, database and (database, protocol))
     if jobs is None:
         jobs = torch.cuda.device_count() or os.cpu_count() or 1
-    console, arms = Console(), scale.arms()
+    console, arms = Console(), scale.arms(arm)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("Arms", total=len(arms))
 
-        def report(arm: Arm, result: dict[str, Any]):
+        def report(done: Arm, result: dict[str, Any]):
             rate = f"DER {result['test']['der']:.1%}" if "test" in result else "done"
-            progress.console.print(f"{arm.name}: {rate}", highlight=False)
+            progress.console.print(f"{done.name}: {rate}", highlight=False)
             progress.advance(bar)
 
-        results = experiment(jobs, report)
+        results = experiment(jobs, report, arm)
     (output / "table.md").write_text(markdown(results))
     plot(results, output / "der-against-sparsity.png")
     console.print(rich_table(results))

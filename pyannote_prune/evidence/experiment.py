@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,10 @@ class Experiment:
         self.out_of_domain = out_of_domain and (Path(out_of_domain[0]).resolve(), out_of_domain[1])
 
     def __call__(
-        self, num_jobs: int = 1, report: Callable[[Arm, dict[str, Any]], None] = lambda *_: None
+        self,
+        num_jobs: int = 1,
+        report: Callable[[Arm, dict[str, Any]], None] = lambda *_: None,
+        groups: Collection[str] | None = None,
     ) -> dict[str, Any]:
         """Run what remains to be done
 
@@ -68,6 +71,9 @@ class Experiment:
             Number of arms that are trained at the same time. They share the cores.
         report : callable, optional
             Called with each arm, and its result, as soon as it is there.
+        groups : collection of str, optional
+            Arms to run, by the name that they share whatever their seed is, with those that they
+            need. Defaults to all of them.
 
         Returns
         -------
@@ -79,11 +85,11 @@ class Experiment:
         RuntimeError
             If an arm fails: others that do not need it are run first.
         ValueError
-            If `output` belongs to another experiment.
+            If `output` belongs to another experiment, or if there is no such group.
         """
+        arms = self.scale.arms(groups)
         claim(self.output, "experiment.yml", self.to_dict())
         self.write_data()
-        arms = self.scale.arms()
         results = run_in_parallel(self, arms, num_jobs, report)
         largest = results[arms[0].name]
         content = {
@@ -100,7 +106,7 @@ class Experiment:
                 }
                 for arm in arms
             ],
-            "real_time_factors": self._real_time_factors(),
+            "real_time_factors": self._real_time_factors(arms),
         }
         write_json(content, self.output / RESULTS)
         return content
@@ -202,8 +208,8 @@ class Experiment:
         save_checkpoint(prune_by_magnitude(load_checkpoint(source), arm.sparsity), path)
         return {"checkpoint": path}
 
-    def _real_time_factors(self) -> dict[str, float]:
+    def _real_time_factors(self, arms: Sequence[Arm]) -> dict[str, float]:
         """Of the first arm of each group"""
-        first = {arm.group: arm for arm in reversed(self.scale.arms())}
+        first = {arm.group: arm for arm in reversed(arms)}
         models = {group: load_checkpoint(self._model(arm)) for group, arm in first.items()}
         return real_time_factors(models, self.scale.duration)

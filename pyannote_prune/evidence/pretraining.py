@@ -18,7 +18,7 @@ from ..checkpoint import last_checkpoint, save_checkpoint
 from ..checkpoint_io import WholeCheckpointIO
 from ..memory import AudioInMemory
 from ..progress import StepProgress
-from ..resume import ResumableSamples, SeedEachStep
+from ..resume import ResumableSamples
 from ..segmentation import WavLMSegmentation
 from ..specifications import powerset_specifications
 from ..wavlm.config import WavLMConfig
@@ -82,7 +82,6 @@ def pretrain(
         callbacks=[
             # without a value to monitor, the newest one replaces the one before
             ModelCheckpoint(folder, "last", enable_version_counter=False),
-            SeedEachStep(),
             PercentileGradientClipping(),
             StepProgress("Pretraining"),
         ],

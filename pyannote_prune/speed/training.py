@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ..cost import cost
 from ..distillation import layer_distance, matched_layers
+from ..gates import gates_of
 from ..prune import gate
-from ..sparsity import SparsityPenalty, expected_sparsity, gates_of
+from ..sparsity import SparsityPenalty, expected_sparsity
 from ..wavlm.config import WavLMConfig
 from ..wavlm.encoder import WavLM
 

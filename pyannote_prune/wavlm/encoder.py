@@ -88,13 +88,36 @@ class WavLM(nn.Module):
         """Number of frames for that many samples, 0 if there are too few of them"""
         return frames_per_convolution(self.config.convolutions, num_samples)[-1]
 
-    def forward(self, waveforms: Tensor) -> list[Tensor]:
+    def forward(
+        self,
+        waveforms: Tensor,
+        layer_drop: float | None = None,
+        extractor_gradient: float = 1.0,
+    ) -> list[Tensor]:
+        """
+
+        Parameters
+        ----------
+        waveforms : (batch_size, num_samples) torch.Tensor
+        layer_drop : float, optional
+            Probability of skipping a layer in training mode, for this pass. Defaults to that of
+            the encoder.
+        extractor_gradient : float, optional
+            Factor of the gradient that reaches convolutions, in this pass. Defaults to 1.
+
+        Returns
+        -------
+        hidden_states : list of (batch_size, num_frames, embed_dim) torch.Tensor
+        """
         self._check(waveforms)
         if self._can_freeze():
             return self._freeze()(waveforms)
         if self.config.normalize_waveform:
             waveforms = F.layer_norm(waveforms, waveforms.shape[-1:])
-        hidden = self.projection(*self.extractor(waveforms))
+        features, gates = self.extractor(waveforms)
+        if extractor_gradient != 1.0 and features.requires_grad:
+            features.register_hook(lambda gradient: extractor_gradient * gradient)
+        hidden = self.projection(features, gates)
         # hidden: (batch_size, num_frames, embed_dim)
 
         hidden = hidden + self.position(hidden)
@@ -105,7 +128,7 @@ class WavLM(nn.Module):
         position_bias = self.position_bias(hidden.shape[1])
         hidden_states = [hidden]
         for layer in self.layers:
-            hidden = self._maybe_skip(hidden, layer(hidden, position_bias))
+            hidden = self._maybe_skip(hidden, layer(hidden, position_bias), layer_drop)
             hidden_states.append(hidden)
         return hidden_states
 
@@ -138,15 +161,16 @@ class WavLM(nn.Module):
             self._frozen = FrozenWavLM(self)
         return self._frozen
 
-    def _maybe_skip(self, before: Tensor, after: Tensor) -> Tensor:
+    def _maybe_skip(self, before: Tensor, after: Tensor, layer_drop: float | None) -> Tensor:
         """Layer drop
 
         The layer is computed even when it is skipped: all parameters then have a gradient, as
         distributed training requires, and the choice needs no synchronization with the device.
         """
-        if not self.training or self.layer_drop == 0.0:
+        layer_drop = self.layer_drop if layer_drop is None else layer_drop
+        if not self.training or layer_drop == 0.0:
             return after
-        skip = torch.rand((), device=after.device) < self.layer_drop
+        skip = torch.rand((), device=after.device) < layer_drop
         return torch.where(skip, before, after)
 
     def _check(self, waveforms: Tensor):

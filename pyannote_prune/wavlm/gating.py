@@ -5,13 +5,14 @@ The only place where shapes change.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import copy
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ..gates import HardConcrete
+from ..gates import HardConcrete, gates_of
 from .config import LayerConfig, WavLMConfig
 from .encoder import WavLM
 from .layer import TransformerLayer
@@ -60,16 +61,36 @@ def remove_gates(wavlm: WavLM) -> WavLM:
     """
     if not wavlm.units:
         raise ValueError("`model` must have gates, found none: attach them with `gate` first.")
-    weights = {k: v.detach() for k, v in wavlm.state_dict().items() if not k.endswith("log_alpha")}
+    weights = fold_values(wavlm)
     if "channel" in wavlm.units:
-        _fold_channels(wavlm, weights)
+        _select_channels(wavlm, weights)
     pruned = WavLM(pruned_config(wavlm)).to(wavlm.norm.weight)
     for index, layer in enumerate(wavlm.layers):
-        _fold_heads(layer, f"layers.{index}.attention", weights)
-        _fold_neurons(layer, f"layers.{index}.feed_forward", weights)
+        _select_heads(layer, f"layers.{index}.attention", weights)
+        _select_neurons(layer, f"layers.{index}.feed_forward", weights)
     # blocks that are gone have no weights any more
     pruned.load_state_dict({key: weights[key] for key in pruned.state_dict()})
     return pruned.train(wavlm.training)
+
+
+def settle_gates(wavlm: WavLM, is_open: Sequence[Tensor]) -> WavLM:
+    """Same gated encoder with some gates open, at exactly 1, and the others closed
+
+    Values that gates had are folded into the weights that come next, those of closed gates
+    included: an encoder is what training made of it, however many of its units are kept.
+
+    Parameters
+    ----------
+    wavlm : WavLM
+        Left as it was. Must have gates.
+    is_open : sequence of (num_gates,) torch.Tensor
+        Booleans, in the order in which `gates_of` returns gates.
+    """
+    settled = copy.deepcopy(wavlm)
+    settled.load_state_dict(wavlm.state_dict() | fold_values(wavlm))
+    for gates, mask in zip(gates_of(settled), is_open, strict=True):
+        gates.settle(mask)
+    return settled
 
 
 def pruned_config(wavlm: WavLM) -> WavLMConfig:
@@ -107,56 +128,80 @@ def _is_closed(gate: HardConcrete | None) -> bool:
     return gate is not None and len(gate.kept()) == 0
 
 
-def _fold_channels(wavlm: WavLM, weights: dict[str, Tensor]):
+def fold_values(wavlm: WavLM) -> dict[str, Tensor]:
+    """Weights of a gated encoder, gates excluded, times the values of the gates before them
+
+    Returns
+    -------
+    weights : dict of torch.Tensor
+        Of the same shapes. An encoder with these weights, and gates at 1, computes the same.
+    """
+    weights = {k: v.detach() for k, v in wavlm.state_dict().items() if not k.endswith("log_alpha")}
+
+    def scale(key: str, values: Tensor):
+        weights[key] = weights[key] * values.detach()
+
     convolutions = wavlm.extractor.convolutions
     for index, convolution in enumerate(convolutions):
-        kept, values = convolution.gate.kept(), convolution.gate.values().detach()
+        if convolution.gate is None:
+            continue
+        values = convolution.gate.soft_values()
+        if index + 1 < len(convolutions):
+            scale(f"extractor.convolutions.{index + 1}.conv.weight", values[:, None])
+        else:
+            # the normalization that comes next does not let values through: `scale` keeps them
+            scale("extractor.scale", values)
+    for index, layer in enumerate(wavlm.layers):
+        name = f"layers.{index}.attention.output"
+        if layer.attention is not None and layer.attention.gate is not None:
+            head_dim = layer.attention.head_dim
+            values = layer.attention.gate.soft_values().repeat_interleave(head_dim)
+            scale(f"{name}.weight", values)
+        if layer.attention_gate is not None:
+            for leaf in ("weight", "bias"):
+                scale(f"{name}.{leaf}", layer.attention_gate.soft_values())
+        name = f"layers.{index}.feed_forward.output"
+        if layer.feed_forward is not None and layer.feed_forward.gate is not None:
+            scale(f"{name}.weight", layer.feed_forward.gate.soft_values())
+        if layer.feed_forward_gate is not None:
+            for leaf in ("weight", "bias"):
+                scale(f"{name}.{leaf}", layer.feed_forward_gate.soft_values())
+    return weights
+
+
+def _select_channels(wavlm: WavLM, weights: dict[str, Tensor]):
+    convolutions = wavlm.extractor.convolutions
+    for index, convolution in enumerate(convolutions):
+        kept = convolution.gate.kept()
         name = f"extractor.convolutions.{index}"
         for key in ("conv.weight", "conv.bias", "norm.weight", "norm.bias"):
             _select(weights, f"{name}.{key}", kept)
         if index + 1 < len(convolutions):
-            key = f"extractor.convolutions.{index + 1}.conv.weight"
-            weights[key] = weights[key][:, kept] * values[:, None]
+            _select(weights, f"extractor.convolutions.{index + 1}.conv.weight", kept, dim=1)
         else:
-            # the normalization that comes next does not let values through: `scale` keeps them
-            weights["extractor.scale"] = weights["extractor.scale"][kept] * values
-            _select(weights, "projection.norm.weight", kept)
-            _select(weights, "projection.norm.bias", kept)
+            for key in ("extractor.scale", "projection.norm.weight", "projection.norm.bias"):
+                _select(weights, key, kept)
             _select(weights, "projection.linear.weight", kept, dim=1)
 
 
-def _fold_heads(layer: TransformerLayer, name: str, weights: dict[str, Tensor]):
-    if layer.attention is None:
+def _select_heads(layer: TransformerLayer, name: str, weights: dict[str, Tensor]):
+    if layer.attention is None or layer.attention.gate is None:
         return
-    if layer.attention.gate is not None:
-        kept, values = layer.attention.gate.kept(), layer.attention.gate.values().detach()
-        head_dim = layer.attention.head_dim
-        rows = (kept[:, None] * head_dim + torch.arange(head_dim, device=kept.device)).flatten()
-        for projection in ("query", "key", "value"):
-            _select(weights, f"{name}.{projection}.weight", rows)
-            _select(weights, f"{name}.{projection}.bias", rows)
-        _select(weights, f"{name}.output.weight", rows, dim=1)
-        weights[f"{name}.output.weight"] *= values.repeat_interleave(head_dim)
-    _fold_block(layer.attention_gate, f"{name}.output", weights)
+    kept, head_dim = layer.attention.gate.kept(), layer.attention.head_dim
+    rows = (kept[:, None] * head_dim + torch.arange(head_dim, device=kept.device)).flatten()
+    for projection in ("query", "key", "value"):
+        _select(weights, f"{name}.{projection}.weight", rows)
+        _select(weights, f"{name}.{projection}.bias", rows)
+    _select(weights, f"{name}.output.weight", rows, dim=1)
 
 
-def _fold_neurons(layer: TransformerLayer, name: str, weights: dict[str, Tensor]):
-    if layer.feed_forward is None:
+def _select_neurons(layer: TransformerLayer, name: str, weights: dict[str, Tensor]):
+    if layer.feed_forward is None or layer.feed_forward.gate is None:
         return
-    if layer.feed_forward.gate is not None:
-        gate = layer.feed_forward.gate
-        kept, values = gate.kept(), gate.values().detach()
-        _select(weights, f"{name}.input.weight", kept)
-        _select(weights, f"{name}.input.bias", kept)
-        _select(weights, f"{name}.output.weight", kept, dim=1)
-        weights[f"{name}.output.weight"] *= values
-    _fold_block(layer.feed_forward_gate, f"{name}.output", weights)
-
-
-def _fold_block(gate: HardConcrete | None, name: str, weights: dict[str, Tensor]):
-    if gate is not None and not _is_closed(gate):
-        for leaf in ("weight", "bias"):
-            weights[f"{name}.{leaf}"] = weights[f"{name}.{leaf}"] * gate.values().detach()
+    kept = layer.feed_forward.gate.kept()
+    _select(weights, f"{name}.input.weight", kept)
+    _select(weights, f"{name}.input.bias", kept)
+    _select(weights, f"{name}.output.weight", kept, dim=1)
 
 
 def _select(weights: dict[str, Tensor], key: str, kept: Tensor, dim: int = 0):

@@ -1,0 +1,96 @@
+"""Validation over the samples of all processes"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+from torchmetrics import MeanMetric
+
+
+class ValidationOfAllProcesses(lightning.LightningModule):
+    """Mixin for models: validation values are those of all samples, each of them counted once
+
+    pyannote.audio (4.0.7) logs the loss of each process alone, and Lightning (2.6) repeats samples
+    so that all processes have as many.
+    """
+
+    # share of this process in the development set, and its samples in the present batch
+    _share: DistributedSampler | None = None
+    _num_validated: int | None = None
+
+    def val_dataloader(self) -> DataLoader | None:
+        loader = super().val_dataloader()
+        if loader is None or self.trainer.world_size == 1:
+            self._share = None
+            return loader
+        self._share = DistributedSampler(
+            loader.dataset, self.trainer.world_size, self.trainer.global_rank, shuffle=False
+        )
+        return DataLoader(
+            loader.dataset,
+            batch_size=loader.batch_size,
+            sampler=self._share,
+            num_workers=loader.num_workers,
+            pin_memory=loader.pin_memory,
+            collate_fn=loader.collate_fn,
+        )
+
+    def on_validation_epoch_start(self):
+        self._means: dict[str, MeanMetric] = {}
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int):
+        if self._share is None:
+            return super().validation_step(batch, batch_idx)
+        batch_size = len(batch["X"])
+        first = batch_idx * self.trainer.val_dataloaders.batch_size
+        self._num_validated = num_samples_once(self._share, first, batch_size)
+        try:
+            # a process that has nothing of its own has to log all the same
+            kept = self._num_validated or batch_size
+            return super().validation_step(first_samples(batch, kept, batch_size), batch_idx)
+        finally:
+            self._num_validated = None
+
+    def log(self, name: str, value: Any, *args, **kwargs):
+        """Log a value: see Lightning
+
+        Tensors logged by a validation step are averaged over all samples of all processes.
+        """
+        if self._num_validated is not None and isinstance(value, Tensor):
+            mean = self._means.setdefault(name, MeanMetric().to(self.device))
+            mean.update(value.detach(), self._num_validated)
+            value, kwargs = mean, kwargs | {"metric_attribute": f"_means.{name}"}
+        super().log(name, value, *args, **kwargs)
+
+
+def num_samples_once(share: DistributedSampler, first: int, num_samples: int) -> int:
+    """Number of samples of a batch that no other process has, nor this one before
+
+    Processes take samples in turn. Where there are not enough of them for all to have as many, the
+    first ones of the data set come again at the end.
+
+    Parameters
+    ----------
+    share : torch.utils.data.DistributedSampler
+        Without shuffling.
+    first : int
+        Place of the first sample of the batch in the share.
+    num_samples : int
+        Size of the batch.
+    """
+    place = share.rank + first * share.num_replicas
+    own = -((place - len(share.dataset)) // share.num_replicas)
+    return max(0, min(num_samples, own))
+
+
+def first_samples(batch: Any, kept: int, batch_size: int) -> Any:
+    """First samples of a batch: of its tensors, of tensors in its dictionaries"""
+    if isinstance(batch, dict):
+        return {key: first_samples(value, kept, batch_size) for key, value in batch.items()}
+    if isinstance(batch, torch.Tensor) and batch.ndim and len(batch) == batch_size:
+        return batch[:kept]
+    return batch
