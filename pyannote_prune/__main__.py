@@ -69,6 +69,9 @@ def quickstart(
     output: Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)] = Path(
         "quickstart"
     ),
+    seed: Annotated[
+        int | None, typer.Option(help="Of random numbers. Defaults to that of recipes.", min=0)
+    ] = None,
 ):
     """
     Run the whole recipe on a small scale: a few minutes on a laptop, without network
@@ -78,7 +81,7 @@ def quickstart(
     """
     silence_dependencies()
     with readable_errors():
-        before, after = run_quickstart(output)
+        before, after = run_quickstart(output, seed=seed)
         target = Recipe.load(output / "recipe.yml").pruning.target_sparsity
     console.print(quickstart_table(before, after, target))
     console.print(

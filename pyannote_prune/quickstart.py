@@ -78,7 +78,7 @@ def small_wavlm() -> WavLMConfig:
     return dense(num_layers=4, neurons=384, channels=32, **options)
 
 
-def small_recipe(num_epochs: float = 1.0) -> dict[str, Any]:
+def small_recipe(num_epochs: float = 1.0, seed: int | None = None) -> dict[str, Any]:
     """Recipe that is short enough for a demonstration
 
     Learning rates are larger than those of the paper: WavLM is not pretrained, and there are a few
@@ -88,6 +88,8 @@ def small_recipe(num_epochs: float = 1.0) -> dict[str, Any]:
     ----------
     num_epochs : float, optional
         Factor of the number of epochs. Defaults to 1: three minutes or so on two cores.
+    seed : int, optional
+        Defaults to that of recipes.
     """
 
     def epochs(number: int) -> int:
@@ -100,6 +102,7 @@ def small_recipe(num_epochs: float = 1.0) -> dict[str, Any]:
         "database": "data/database.yml",
         "wavlm": small_wavlm().to_dict(),
         "conformer": {"input_dim": 64, "ffn_dim": 128, "num_layers": 1},
+        **({} if seed is None else {"seed": seed}),
         "duration": 5.0,
         "max_speakers_per_chunk": 3,
         "num_workers": 0,
@@ -123,7 +126,9 @@ def small_recipe(num_epochs: float = 1.0) -> dict[str, Any]:
     }
 
 
-def quickstart(output: Path, num_epochs: float = 1.0) -> tuple[Score, Score]:
+def quickstart(
+    output: Path, num_epochs: float = 1.0, seed: int | None = None
+) -> tuple[Score, Score]:
     """Fine-tune, prune, distil, train, export, and diarize
 
     Parameters
@@ -133,6 +138,8 @@ def quickstart(output: Path, num_epochs: float = 1.0) -> tuple[Score, Score]:
         then goes on. Its `run` is that of `recipe.yml`, on the data in `data`.
     num_epochs : float, optional
         Factor of the number of epochs. Defaults to 1.
+    seed : int, optional
+        Defaults to that of recipes, or of the quickstart that goes on.
 
     Returns
     -------
@@ -142,7 +149,7 @@ def quickstart(output: Path, num_epochs: float = 1.0) -> tuple[Score, Score]:
     Raises
     ------
     ValueError
-        If `output` is in use by anything else.
+        If `output` is in use by anything else, a quickstart of another seed included.
     """
     path = output / "recipe.yml"
     if not path.is_file():
@@ -154,8 +161,14 @@ def quickstart(output: Path, num_epochs: float = 1.0) -> tuple[Score, Score]:
             write_data(draft)
             draft.rename(data)
         with whole(path) as file:
-            file.write_text(yaml.safe_dump(small_recipe(num_epochs), sort_keys=False))
-    run = RecipeRun(Recipe.load(path), output / "run")
+            file.write_text(yaml.safe_dump(small_recipe(num_epochs, seed), sort_keys=False))
+    recipe = Recipe.load(path)
+    if seed not in (None, recipe.seed):
+        raise ValueError(
+            f"`seed` must be that of the quickstart in {str(output)!r} ({recipe.seed}), found "
+            f"{seed}: choose another folder."
+        )
+    run = RecipeRun(recipe, output / "run")
     run()
     teacher = load_checkpoint(run.folder("fine_tune") / MODEL)
     with tempfile.TemporaryDirectory() as folder:

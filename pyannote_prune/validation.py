@@ -18,8 +18,9 @@ class ValidationOfAllProcesses(lightning.LightningModule):
     so that all processes have as many.
     """
 
-    # share of this process in the development set, and its samples in the present batch
+    # share of this process in the development set, its batches, and its samples in the present one
     _share: DistributedSampler | None = None
+    _batch_size: int = 1
     _num_validated: int | None = None
 
     def val_dataloader(self) -> DataLoader | None:
@@ -30,6 +31,7 @@ class ValidationOfAllProcesses(lightning.LightningModule):
         self._share = DistributedSampler(
             loader.dataset, self.trainer.world_size, self.trainer.global_rank, shuffle=False
         )
+        self._batch_size = loader.batch_size
         return DataLoader(
             loader.dataset,
             batch_size=loader.batch_size,
@@ -46,8 +48,9 @@ class ValidationOfAllProcesses(lightning.LightningModule):
         if self._share is None:
             return super().validation_step(batch, batch_idx)
         batch_size = len(batch["X"])
-        first = batch_idx * self.trainer.val_dataloaders.batch_size
-        self._num_validated = num_samples_once(self._share, first, batch_size)
+        self._num_validated = num_samples_once(
+            self._share, batch_idx * self._batch_size, batch_size
+        )
         try:
             # a process that has nothing of its own has to log all the same
             kept = self._num_validated or batch_size

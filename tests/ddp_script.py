@@ -82,19 +82,22 @@ def main():
         warm_up_epochs=1,
     )
     skip = SkipNonFinite(maximum=1)
+    options = {
+        "accelerator": "cpu",
+        "devices": devices,
+        "strategy": "ddp" if devices > 1 else "auto",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
     trainer = lightning.Trainer(
-        accelerator="cpu",
-        devices=devices,
-        strategy="ddp" if devices > 1 else "auto",
         precision="64-true",
         max_epochs=1,
         limit_train_batches=NUM_STEPS,
-        num_sanity_val_steps=0,
+        limit_val_batches=0,
         callbacks=[skip, PercentileGradientClipping()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **options,
     )
     before = {name: value.clone() for name, value in student.state_dict().items()}
     trainer.fit(student)
@@ -104,8 +107,12 @@ def main():
         "said": said.messages,
         "before": before,
         "after": dict(student.state_dict()),
-        "logged": {name: float(value) for name, value in trainer.callback_metrics.items()},
+        "logged": {name: float(value) for name, value in trainer.logged_metrics.items()},
     }
+    # single precision, which is the only one that pyannote.audio validates in
+    student.task.teacher.float()
+    (validated,) = lightning.Trainer(**options).validate(student.float(), verbose=False)
+    content["validated"] = validated
     torch.save(content, f"{output}.{trainer.global_rank}")
 
 

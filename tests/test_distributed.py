@@ -78,10 +78,11 @@ def test_two_processes_compute_what_one_does(database, tmp_path):
         assert first["logged"][name] == pytest.approx(single["logged"][name], rel=1e-9), name
     # what is monitored is the mean over all samples, of which there is an odd number
     names = {"loss/val", "loss/distillation/val", "DiarizationErrorRate", "sparsity/expected/val"}
-    assert names <= single["logged"].keys()
+    assert names <= single["validated"].keys()
     for name in names:
-        assert first["logged"][name] == second["logged"][name], name
-        assert first["logged"][name] == pytest.approx(single["logged"][name], rel=1e-6), name
+        assert first["validated"][name] == second["validated"][name], name
+        expected = pytest.approx(single["validated"][name], rel=1e-6)
+        assert first["validated"][name] == expected, name
 
 
 def test_recipe_runs_in_two_processes_however_they_are_started(database, tmp_path):

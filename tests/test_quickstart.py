@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 from pyannote.audio import Model
 from typer.testing import CliRunner
@@ -9,9 +11,9 @@ from pyannote_prune.recipe_config import Recipe
 
 @pytest.mark.slow
 def test_quickstart_prunes_what_it_writes(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "run_quickstart", lambda output: quickstart(output, num_epochs=0.1))
+    monkeypatch.setattr(cli, "run_quickstart", partial(quickstart, num_epochs=0.1))
     folder = tmp_path / "folder"
-    result = CliRunner().invoke(cli.app, ["quickstart", "--output", str(folder)])
+    result = CliRunner().invoke(cli.app, ["quickstart", "--output", str(folder), "--seed", "5"])
     assert result.exit_code == 0, result.output
     assert "pruned" in result.output
     assert "nothing about accuracy" in " ".join(result.output.split())
@@ -24,9 +26,12 @@ def test_quickstart_prunes_what_it_writes(tmp_path, monkeypatch):
     assert 1 - pruned / dense == pytest.approx(0.8, abs=0.005)
 
     # finished: nothing is trained again
+    assert Recipe.load(folder / "recipe.yml").seed == 5
     before, after = quickstart(folder)
     assert after.sparsity == pytest.approx(0.8, abs=0.005)
     assert before.sparsity == 0.0
+    with pytest.raises(ValueError, match=r"`seed` must be that of the quickstart .*\(5\), found 6"):
+        quickstart(folder, seed=6)
 
 
 def test_recipe_of_the_quickstart_is_one_of_a_user(tmp_path):

@@ -95,9 +95,9 @@ class Scale:
         Number of steps between two validations.
     pretrain, fine_tune, prune, warm_up, distil, train : int
         Number of such epochs of each stage. The warm-up is part of `prune`.
-    learning_rate, gate_learning_rate : float
-        Learning rates of all weights, and of gates. Models are not pretrained: learning rates are
-        larger than those of the paper.
+    learning_rate, gate_learning_rate, multiplier_learning_rate : float
+        Learning rates of all weights, of gates, and of the multipliers of the sparsity penalty.
+        Models are not pretrained: learning rates are larger than those of the paper.
     """
 
     name: str
@@ -121,6 +121,7 @@ class Scale:
     batch_size: int = 8
     learning_rate: float = 1e-3
     gate_learning_rate: float = 5e-2
+    multiplier_learning_rate: float = 1.5e-2
 
     def arms(self, groups: Collection[str] | None = None) -> list[Arm]:
         """Arms in order: each of them comes after those that it needs

@@ -95,4 +95,5 @@ def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
         found[name]["wavlm_learning_rate"] = scale.learning_rate
     found["prune"]["warm_up_epochs"] = scale.warm_up
     found["prune"]["gate_learning_rate"] = scale.gate_learning_rate
+    found["prune"]["multiplier_learning_rate"] = scale.multiplier_learning_rate
     return found

@@ -67,3 +67,12 @@ def test_recipes_are_valid(arm):
     assert checked.pruning.target_sparsity == arm.sparsity
     assert checked.pruning.objective == arm.objective
     assert (checked.checkpoint is None) == (arm.method == "scratch")
+
+
+def test_some_arms_come_with_what_they_need():
+    arms = FULL.arms(["scratch-80"])
+    assert {arm.group for arm in arms} == {"pretrained", "dense", "gates-80", "scratch-80"}
+    assert len(arms) == 4 * FULL.num_seeds
+    assert arms == [arm for arm in FULL.arms() if arm in arms]
+    with pytest.raises(ValueError, match="`groups` must be among pretrained, .*found gates-85"):
+        FULL.arms(["gates-80", "gates-85"])

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from helpers import wait_for
 from simulation.recordings import FSDD, generate_voices
 from typer.testing import CliRunner
 
 from pyannote_prune.__main__ import app
-from pyannote_prune.checkpoint import load_checkpoint
+from pyannote_prune.checkpoint import load_checkpoint, read_safely
 from pyannote_prune.evidence import SMALL, Arm, Experiment
+from pyannote_prune.evidence.pretraining import pretrain
+from pyannote_prune.evidence.recipes import PROTOCOL
+from pyannote_prune.progress import StepProgress
+from pyannote_prune.wavlm.presets import dense
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -116,6 +121,37 @@ def test_killed_then_continued_ends_as_if_undisturbed(voices, finished, tmp_path
     )
     assert len(found) == len(scale.arms()) < len(expected)
     assert found == {name: expected[name] for name in found}
+
+
+class Interrupted(Exception):
+    """What ends a training in this file"""
+
+
+def test_interrupted_pretraining_goes_on(voices, tmp_path, monkeypatch):
+    """From its last epoch, to the same model"""
+    scale = replace(TINY, pretrain=2)
+    database = Experiment(voices, tmp_path / "run", scale).write_data()
+    config = dense(**scale.wavlm)
+    expected = pretrain(config, scale, database, PROTOCOL, 1, tmp_path / "whole")
+
+    class Interrupting(StepProgress):
+        def on_train_epoch_start(self, trainer, model):
+            if trainer.current_epoch == 1:
+                raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pyannote_prune.evidence.pretraining.StepProgress", Interrupting)
+        with pytest.raises(Interrupted):
+            pretrain(config, scale, database, PROTOCOL, 1, tmp_path / "resumed")
+    assert not (tmp_path / "resumed" / "model.ckpt").exists()
+    content = read_safely(tmp_path / "resumed" / "last.ckpt")
+    assert content["epoch"] == 0
+    # names of voices as plain strings: an array of NumPy would be a pickle
+    names = content["pyannote.audio"]["specifications"].classes
+    assert {type(name) for name in names} == {str}
+    found = pretrain(config, scale, database, PROTOCOL, 1, tmp_path / "resumed")
+    a, b = (load_checkpoint(path).state_dict() for path in (found, expected))
+    assert all(torch.equal(a[key], value) for key, value in b.items())
 
 
 def test_failed_arm_is_named_and_others_go_on(voices, finished, tmp_path):
