@@ -35,6 +35,7 @@ from .recipe_folder import (
     PIPELINE,
     RECIPE,
     STAGES,
+    check_recipe,
     claim_recipe,
     remove_pipeline,
     stage_folder,
@@ -125,9 +126,10 @@ class RecipeRun:
         """Make the folder ours: the first process does, others wait until it has"""
         if rank_zero_only.rank > 0:
             wait_for(self.output / RECIPE)
+            check_recipe(self.output, self.recipe)
+            return
         claim_recipe(self.output, self.recipe)
-        if rank_zero_only.rank == 0:
-            remove_drafts(self.output)
+        remove_drafts(self.output)
 
     def folder(self, name: str) -> Path:
         """Folder of a stage"""

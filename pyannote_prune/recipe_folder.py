@@ -54,43 +54,56 @@ def begun_stages(output: Path) -> list[str]:
 def claim_recipe(output: Path, recipe: Recipe):
     """Make a folder that of a recipe, or check that it is
 
-    The recipe may have other values than the one that the folder comes from where nothing that was
-    learned depends on them. The pipeline of the folder is removed when it depends on them.
+    The pipeline of the folder is removed when it depends on a value that has changed.
 
     Parameters
     ----------
     output : Path
-        Must not exist, be empty, or come from the same recipe.
+        Must not exist, be empty, or come from the same recipe, but for what may change.
     recipe : Recipe
 
     Raises
     ------
     ValueError
         If the folder is in use by anything else, or if a stage that has begun depends on a value
-        that has changed: the message names key, values and folders.
+        that has changed.
     """
-    path, content = output / RECIPE, recipe.to_dict()
-    if not path.is_file():
-        claim_new(output, RECIPE, content)
+    if not (output / RECIPE).is_file():
+        claim_new(output, RECIPE, recipe.to_dict())
         return
-    differences = find_differences(path, content)
-    if not differences:
-        return
+    differences = check_recipe(output, recipe)
+    if any(not _is_free(key) or key.startswith("export.") for key in differences):
+        remove_pipeline(output)
+    write_yaml(recipe.to_dict(), output / RECIPE)
+
+
+def check_recipe(output: Path, recipe: Recipe) -> list[str]:
+    """Check that a recipe has changed only where nothing that was learned depends on it
+
+    Returns
+    -------
+    keys : list of str
+        Values that have changed.
+
+    Raises
+    ------
+    ValueError
+        If a stage that has begun depends on one of them: the message names key, values, folders.
+    """
+    differences = find_differences(output / RECIPE, recipe.to_dict())
     differences = [x for x in differences if not is_moved(x, output)]
     begun = begun_stages(output)
-    refused = [(x, stages) for x in differences if (stages := _depending(x, begun))]
-    if refused:
-        values = ", ".join(str(difference) for difference, _ in refused)
-        depending = {name for _, stages in refused for name in stages}
-        folders = [stage_folder(output, name).name for name in begun if name in depending]
-        raise ValueError(
-            f"`output` must be new, or the folder of the same recipe, found {str(output)!r}, whose "
-            f"{RECIPE} has other values of {values}, with which {', '.join(folders)} began: remove "
-            f"{', '.join(folders)} to start again from there, or choose another folder."
-        )
-    if any(not _is_free(x.key) or x.key.startswith("export.") for x in differences):
-        remove_pipeline(output)
-    write_yaml(content, path)
+    refused = [(x, stages) for x in differences if (stages := _depending(x.key, begun))]
+    if not refused:
+        return [difference.key for difference in differences]
+    values = ", ".join(str(difference) for difference, _ in refused)
+    depending = {name for _, stages in refused for name in stages}
+    folders = ", ".join(stage_folder(output, name).name for name in begun if name in depending)
+    raise ValueError(
+        f"`output` must be new, or the folder of the same recipe, found {str(output)!r}, whose "
+        f"{RECIPE} has other values of {values}, with which {folders} began: remove {folders} to "
+        "start again from there, or choose another folder."
+    )
 
 
 def remove_pipeline(output: Path):
@@ -119,14 +132,10 @@ def _is_free(key: str) -> bool:
     return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 
-def _depending(difference: Difference, begun: Sequence[str]) -> list[str]:
+def _depending(key: str, begun: Sequence[str]) -> list[str]:
     """Stages, among those that have begun, that depend on a value: later ones too"""
-    key = difference.key.split(".")
-    if _is_free(difference.key):
+    if _is_free(key):
         return []
-    first = "fine_tune"
-    if key[0] == "stages":
-        first = key[1]
-    elif key[0] == "pruning":
-        first = "prune"
+    section, *names = key.split(".")
+    first = {"stages": names[:1], "pruning": ["prune"]}.get(section, ["fine_tune"])[0]
     return [name for name in [*STAGES][[*STAGES].index(first) :] if name in begun]

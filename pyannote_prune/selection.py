@@ -106,10 +106,12 @@ class _Selection:
 
     def toggle(self, units: list[Unit]):
         """Open units that are closed, and close those that are open"""
-        for group in {group for group, _ in units}:
+        chosen: dict[int, list[int]] = {}
+        for group, index in units:
+            chosen.setdefault(group, []).append(index)
+        for group, indices in chosen.items():
             is_open = self.gates[group].log_alpha > 0
-            chosen = [index for other, index in units if other == group]
-            is_open[chosen] = ~is_open[chosen]
+            is_open[indices] = ~is_open[indices]
             self.gates[group].settle(is_open)
 
     def cost_after(self, units: list[Unit]) -> int:
@@ -144,7 +146,8 @@ class _Selection:
         for units in self.units(closing):
             # units of a block that is closed cost nothing
             if units and (price := self.price(units[:1])):
-                found += [(self.worth[i][j].item() / price, (i, j)) for i, j in units]
+                worth = self.worth[units[0][0]].tolist()
+                found += [(worth[index] / price, (group, index)) for group, index in units]
         found.sort(key=lambda item: item[0], reverse=not closing)
         return [unit for _, unit in found]
 

@@ -121,7 +121,7 @@ class Scale:
     batch_size: int = 8
     learning_rate: float = 1e-3
     gate_learning_rate: float = 5e-2
-    multiplier_learning_rate: float = 1.5e-2
+    multiplier_learning_rate: float = 5e-2
 
     def arms(self, groups: Collection[str] | None = None) -> list[Arm]:
         """Arms in order: each of them comes after those that it needs
