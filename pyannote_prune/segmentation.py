@@ -236,8 +236,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
     def on_fit_start(self):
         """Train in training mode, however the model was made, loaded or used before
 
-        Models are loaded in evaluation mode, which Lightning leaves as it is. What was frozen (see
-        `freeze_by_name`) stays in the mode that it is in.
+        Models are loaded in evaluation mode, which Lightning leaves as it is. What was frozen, by
+        pyannote.audio's methods or otherwise, stays in the mode that it is in.
         """
         super().on_fit_start()
         frozen = [module for module in self.modules() if not module.training and _is_frozen(module)]

@@ -160,7 +160,7 @@ def test_values_of_the_paper_are_the_defaults():
     }
     supervised = common | {"learning_rate": 1e-3, "wavlm_learning_rate": 2e-5}
     imitation = common | {"learning_rate": 2e-4}
-    gates = {"warm_up_epochs": 5, "gate_learning_rate": 2e-2}
+    gates = {"warm_up_epochs": 5, "gate_learning_rate": 2e-2, "multiplier_learning_rate": None}
     assert asdict(recipe.stages) == {
         "fine_tune": supervised | {"max_epochs": 100, "patience": 10},
         "prune": imitation | gates | {"max_epochs": 30, "patience": 5},

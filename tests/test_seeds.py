@@ -50,9 +50,8 @@ def draw(protocol, max_steps, folder=None, ckpt_path=None):
     callbacks = [gates := Gates()]
     if folder is not None:
         callbacks.append(ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1))
-    trainer = lightning.Trainer(
-        max_steps=max_steps, callbacks=callbacks, limit_val_batches=0, **QUIET
-    )
+    options = {"enable_checkpointing": folder is not None, "limit_val_batches": 0}
+    trainer = lightning.Trainer(max_steps=max_steps, callbacks=callbacks, **options, **QUIET)
     trainer.fit(student, ckpt_path=ckpt_path)
     return gates.drawn
 

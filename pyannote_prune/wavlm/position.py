@@ -35,8 +35,23 @@ class PositionalConvolution(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         num_frames = hidden.shape[1]
         # an even kernel gives one frame too many, at the end
-        position = self.conv(hidden.transpose(1, 2))[..., :num_frames]
+        position = self._convolve(hidden.transpose(1, 2))[..., :num_frames]
         return F.gelu(position).transpose(1, 2)
+
+    def _convolve(self, hidden: Tensor) -> Tensor:
+        """Convolve, in single precision where oneDNN is wrong in bfloat16
+
+        With the matrix units of recent x86 processors (AMX), groups of less than 16 channels and
+        kernels of 8 frames or more give other values altogether (torch 2.14.1).
+        """
+        channels = self.conv.in_channels // self.conv.groups
+        if hidden.device.type != "cpu" or channels >= 16:
+            return self.conv(hidden)
+        with torch.autocast("cpu", enabled=False):
+            dtype = torch.promote_types(self.conv.bias.dtype, torch.float32)
+            weight, bias = self.conv.weight.to(dtype), self.conv.bias.to(dtype)
+            options = {"padding": self.conv.padding, "groups": self.conv.groups}
+            return F.conv1d(hidden.to(dtype), weight, bias, **options).to(hidden.dtype)
 
 
 class RelativePositionBias(nn.Module):
