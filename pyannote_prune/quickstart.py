@@ -17,12 +17,13 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 from .checkpoint import load_checkpoint
 from .cost import Cost, cost
 from .export import check_new, export_pipeline
+from .folders import write_yaml
 from .recipe import MODEL, RecipeRun
 from .recipe_config import Recipe
 from .settings import ORACLE_SETTINGS
 from .wavlm.config import WavLMConfig
 from .wavlm.presets import dense
-from .whole import DRAFT, remove_drafts_of, whole
+from .whole import DRAFT, remove_drafts_of
 
 # copies of the conversation in an epoch, which would otherwise be a single step
 NUM_COPIES = 8
@@ -160,8 +161,7 @@ def quickstart(
             check_new(output)
             write_data(draft)
             draft.rename(data)
-        with whole(path) as file:
-            file.write_text(yaml.safe_dump(small_recipe(num_epochs, seed), sort_keys=False))
+        write_yaml(small_recipe(num_epochs, seed), path)
     recipe = Recipe.load(path)
     if seed not in (None, recipe.seed):
         raise ValueError(

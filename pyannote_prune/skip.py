@@ -134,4 +134,4 @@ class NonFiniteLoss:
                 if waveforms.isfinite().all() and self.model(waveforms).isfinite().all():
                     raise
             # all parameters have a gradient, as distributed training requires
-            return {"loss": float("nan") + zero_of(self.model)}
+            return {"loss": float("nan") * zero_of(self.model)}

@@ -128,6 +128,20 @@ def test_recordings_with_damaged_samples_do_not_end_training(tmp_path):
     assert all(value.isfinite().all() for value in spoil.states[-1][0].values())
 
 
+def test_loss_of_outputs_that_are_not_finite_reaches_all_parameters(protocol):
+    """Its gradient is not finite either: nobody takes such a step for a good one"""
+    options = {"duration": 2.0, "batch_size": 4, "num_workers": 0, "max_speakers_per_chunk": 3}
+    model = tiny_trainee(protocol, False, tiny_model(), **options)
+    model.task.prepare_data()
+    model.setup()
+    batch = {"X": torch.full((2, 1, 32000), float("nan")), "y": torch.zeros(2, 99, 3)}
+    loss = model.task.training_step(batch, 0)["loss"]
+    assert loss.isnan()
+    loss.backward()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert all(p.grad is not None and p.grad.isnan().all() for p in trained)
+
+
 def test_statistics_are_those_of_batch_normalizations():
     model = tiny_model().train()
     found = {id(buffer) for buffer in running_statistics(model)}

@@ -76,7 +76,11 @@ def accuracy(
 
         results = experiment(jobs, report, arm)
     (output / "table.md").write_text(markdown(results))
-    plot(results, output / "der-against-sparsity.png")
+    names = ["table.md", "results.json"]
+    # all arms that are scored need the dense model, or are that model
+    if any("test" in result for result in results["arms"]):
+        plot(results, output / "der-against-sparsity.png")
+        names.insert(1, "der-against-sparsity.png")
     console.print(rich_table(results))
-    for name in ("table.md", "der-against-sparsity.png", "results.json"):
+    for name in names:
         console.print(output / name, highlight=False, soft_wrap=True)

@@ -84,3 +84,12 @@ def test_an_arm_that_fails_altogether_does_not_flatten_others(results, tmp_path)
     # the lower half, with the axis and most of the curves, is the same to the pixel
     assert len(changed) > 0
     assert changed.max() < 0.5 * len(one)
+
+
+@pytest.mark.parametrize("wanted", [["dense"], ["gates-80"]])
+def test_figure_of_some_arms_is_drawn(results, tmp_path, wanted):
+    groups = {arm.group for arm in FULL.arms(wanted)}
+    assert "longer" not in groups
+    arms = [arm for arm in results["arms"] if arm["group"] in groups]
+    plot(results | {"arms": arms}, tmp_path / "some.png")
+    assert imread(tmp_path / "some.png").shape[0] > 300
