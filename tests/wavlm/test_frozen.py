@@ -1,6 +1,7 @@
 """At inference, the fast path is the plain one"""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from strategies import configs
 
 from pyannote_prune import WavLM, WavLMConfig, gate
+from pyannote_prune.wavlm.config import LayerConfig
 from pyannote_prune.wavlm.frozen import extractor as frozen_extractor
+from pyannote_prune.wavlm.frozen import layer as frozen_layer
 from pyannote_prune.wavlm.frozen import linear as frozen_linear
 from pyannote_prune.wavlm.frozen.extractor import FrozenExtractor, PlainExtractor
-from pyannote_prune.wavlm.frozen.layer import all_heads, head_by_head
+from pyannote_prune.wavlm.frozen.layer import FrozenAttention, all_heads, head_by_head
 from pyannote_prune.wavlm.frozen.position import FrozenPosition
 from pyannote_prune.wavlm.position import PositionalConvolution
 
@@ -47,6 +50,27 @@ def test_any_structure_computes_the_same(config, batch_size, num_samples, num_fr
         patch.setattr(frozen_extractor, "NUM_FRAMES", num_frames)
         plain, fast = both(wavlm, waveforms)
     assert relative_error(fast, plain) < ROUNDING[torch.float64]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sets(st.integers(0, 11), min_size=1), st.sampled_from([8, 16, 64]))
+def test_queries_are_aligned(heads, head_dim):
+    """Whatever heads are left: attention on GPU refuses queries that are not"""
+    layers = (LayerConfig(tuple(sorted(heads)), 4),)
+    config = tiny_config(embed_dim=12 * head_dim, num_heads=12)
+    attention = WavLM(replace(config, layers=layers)).layers[0].attention
+    seen = []
+
+    def attend(query, *_):
+        seen.append(query)
+        return query.new_zeros(2, 7, len(heads) * head_dim)
+
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(frozen_layer, "head_by_head", attend)
+        frozen = FrozenAttention(attention, torch.float32)
+        frozen(torch.randn(2, 7, config.embed_dim), torch.zeros(12, 7, 7))
+    batch, head, frame, _ = seen[0].stride()
+    assert batch % 8 == head % 8 == frame % 8 == 0
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -87,6 +111,16 @@ def test_what_other_devices_do_gives_the_same():
         gates, bias = torch.rand(2, 20, 3).double(), torch.randn(5, 20, 20).double()
         arguments = query, key, value, gates, bias, [0, 2, 4]
         assert relative_error(head_by_head(*arguments), all_heads(*arguments)) < 1e-12
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["base", "base-s80-md"])
+def test_gpu_computes_the_same(name):
+    wavlm, waveforms = encoder(WavLMConfig.preset(name), torch.float32), torch.randn(2, 80_000)
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        expected = torch.stack(wavlm(waveforms))
+        found = torch.stack(copy.deepcopy(wavlm).cuda()(waveforms.cuda())).cpu()
+    assert relative_error(found, expected) < ROUNDING[torch.float32]
 
 
 @pytest.mark.parametrize("large", [False, True], ids=["base", "large"])

@@ -11,6 +11,10 @@ from ..feed_forward import FeedForward
 from ..layer import TransformerLayer
 from .linear import FrozenLinear
 
+# number of values between two frames is a multiple of it: attention on GPU refuses queries that do
+# not start at multiples of 16 bytes
+ALIGNMENT = 8
+
 
 class FrozenLayer:
     """Transformer layer without gates, in as few matrix products as possible
@@ -63,6 +67,8 @@ class FrozenAttention:
         biases = [projection.bias.detach() for projection in projections]
         gate_weight, gate_bias = self._position_gate(attention)
         weight, bias = torch.cat([*weights, gate_weight]), torch.cat([*biases, gate_bias])
+        padding = -len(bias) % ALIGNMENT
+        weight, bias = F.pad(weight, (0, 0, 0, padding)), F.pad(bias, (0, padding))
         self.input = FrozenLinear(weight, bias, dtype)
         self.output = FrozenLinear.from_module(attention.output, dtype)
 
@@ -91,6 +97,7 @@ class FrozenAttention:
         )
         # (batch_size, num_kept, num_frames, head_dim)
 
+        gates = gates[..., : 2 * num_kept]
         update, reset = gates.to(self.constant.dtype).sigmoid_().chunk(2, dim=-1)
         gates = (update * (reset * self.constant - 1.0) + 2.0).to(mixed.dtype)
         # (batch_size, num_frames, num_kept)
