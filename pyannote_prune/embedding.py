@@ -25,7 +25,7 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
 
     def __init__(self, embedding: PyannoteAudioPretrainedSpeakerEmbedding):
         super().__init__(embedding.model_, device=embedding.device)
-        self._waveform = self._frames = torch.empty(0)
+        self._last = torch.empty(0), torch.empty(0)
 
     def __call__(self, waveforms: Tensor, masks: Tensor | None = None) -> np.ndarray:
         """Extract embeddings
@@ -53,15 +53,19 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         -------
         frames : (batch_size, ..., num_frames) torch.Tensor
         """
-        pairs = zip([self._waveform, *waveforms[:-1]], waveforms, strict=True)
+        # read once, and replaced as a whole: other threads may use the same pipeline
+        last_waveform, last_frames = self._last
+        pairs = zip([last_waveform, *waveforms[:-1]], waveforms, strict=True)
         is_new = torch.tensor([not torch.equal(previous, current) for previous, current in pairs])
         # the last batch may have ended in the middle of a window
-        parts = [] if is_new[0] else [self._frames.to(self.device)]
+        parts = [] if is_new[0] else [last_frames.to(self.device)]
         if is_new.any():
             parts.append(self.model_.forward_frames(waveforms[is_new].to(self.device)))
+        # windows A A B C C of which the first one was the last one of the previous batch: is_new is
+        # 0 0 1 1 0, and frames are those of windows 0 0 1 2 2 (of A, B, C)
         which = is_new.cumsum(0) - int(is_new[0])
         frames = torch.cat(parts)[which.to(self.device)]
-        self._waveform, self._frames = waveforms[-1], frames[-1:]
+        self._last = waveforms[-1], frames[-1:]
         return frames
 
 

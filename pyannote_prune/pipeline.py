@@ -83,6 +83,7 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         self.min_speakers = min_speakers
         self.max_speakers = max_speakers
         self.segmentation_dtype = segmentation_dtype
+        self._model, self._device_of_view = self._segmentation.model, None
         if median_filter > 1 and not self._segmentation.model.specifications.powerset:
             raise ValueError(
                 f"`median_filter` must be 1 with this `segmentation` model, found {median_filter}: "
@@ -113,7 +114,7 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         segmentations : (num_chunks, num_frames, num_speakers) SlidingWindowFeature
         """
         if self.segmentation_dtype is not None:
-            self._set_precision(getattr(torch, self.segmentation_dtype))
+            self._set_precision()
         segmentations = super().get_segmentations(file, hook=hook)
         if self.median_filter == 1:
             return segmentations
@@ -122,17 +123,24 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
             segmentations.sliding_window,
         )
 
-    def _set_precision(self, dtype: torch.dtype):
-        # the pipeline may have moved since the last time
-        model = self._segmentation.model
-        if dtype == torch.bfloat16 and not knows_bfloat16(model.device):
+    def _set_precision(self):
+        """Segment with a view of the model, which stays as it is for whoever else has it
+
+        It is made again once the pipeline has moved.
+        """
+        device = self._model.device
+        if device == self._device_of_view:
+            return
+        dtype = getattr(torch, self.segmentation_dtype)
+        if dtype == torch.bfloat16 and not knows_bfloat16(device):
             warnings.warn(
                 "This processor does not know bfloat16, which would be slower: segmentation runs "
                 "in single precision instead.",
-                stacklevel=2,
+                stacklevel=3,
             )
             dtype = None
-        model.wavlm.inference_dtype = dtype
+        self._segmentation.model = self._model.in_precision(dtype)
+        self._device_of_view = device
 
     def get_embeddings(self, *args, **kwargs) -> np.ndarray | None:
         """Extract embeddings, or do not when oracle clustering makes them useless"""

@@ -231,7 +231,30 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
             outputs = layer(outputs, key_padding_mask=None)
         outputs = outputs.transpose(0, 1)
 
-        return self.activation(self.classifier(outputs))
+        scores = self.classifier(outputs)
+        if torch.is_autocast_enabled(scores.device.type):
+            # losses, and the matching of speakers, are in single precision
+            scores = scores.float()
+            with torch.autocast(scores.device.type, enabled=False):
+                return self.activation(scores)
+        return self.activation(scores)
+
+    def in_precision(self, dtype: torch.dtype | None) -> WavLMSegmentation:
+        """View of this model, whose WavLM computes in another precision at inference
+
+        Parameters
+        ----------
+        dtype : torch.dtype or None
+            Of matrix products: `torch.bfloat16`, or None for that of weights.
+
+        Returns
+        -------
+        view : WavLMSegmentation
+            It has the same weights, whatever becomes of them. This model stays as it is.
+        """
+        view = copy.copy(self)
+        view._modules = self._modules | {"wavlm": self.wavlm.in_precision(dtype)}
+        return view
 
     def on_fit_start(self):
         """Train in training mode, however the model was made, loaded or used before

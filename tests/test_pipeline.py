@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 from helpers import tiny_config
-from pyannote.audio import pipelines
+from pyannote.audio import Audio, pipelines
 from pyannote.audio.models.embedding import WeSpeakerResNet34
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.sample import SAMPLE_FILE
-from pyannote.core import Annotation
+from pyannote.core import Annotation, Segment
 from scipy.ndimage import median_filter
 
 from pyannote_prune import WavLMSegmentation, save_checkpoint
+from pyannote_prune.checkpoint import load_checkpoint
 from pyannote_prune.embedding import SharedFramesEmbedding
 from pyannote_prune.pipeline import SpeakerDiarization, find_safetensors, median_over_frames
 from pyannote_prune.specifications import powerset_specifications
@@ -72,13 +73,40 @@ def test_shared_frames_do_not_change_the_output(arguments):
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 def test_bfloat16_is_for_processors_that_know_it(arguments, known, monkeypatch):
     monkeypatch.setattr("pyannote_prune.pipeline.knows_bfloat16", lambda device: known)
-    pipeline = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16")
-    model, waveforms = pipeline._segmentation.model, torch.randn(1, 1, 16000)
+    fast = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16")
+    exact = SpeakerDiarization(**arguments)
+    with nullcontext() if known else pytest.warns(UserWarning, match="does not know bfloat16"):
+        found = scores(fast)
+    assert np.array_equal(found, scores(exact)) != known
+
+
+def test_bfloat16_of_a_pipeline_is_not_that_of_its_model(arguments):
+    """Nor that of another pipeline with the same model, whichever comes first"""
+    model, waveforms = load_checkpoint(arguments["segmentation"]), torch.randn(1, 1, 16000)
+    arguments |= {"segmentation": model}
+    exact = SpeakerDiarization(**arguments)
+    fast = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16")
     with torch.inference_mode():
-        single = model(waveforms)
-        with nullcontext() if known else pytest.warns(UserWarning, match="does not know bfloat16"):
-            pipeline.get_segmentations(SAMPLE_FILE)
-        assert torch.equal(model(waveforms), single) != known
+        before, expected = model(waveforms), scores(exact)
+        half = scores(fast)
+        assert not np.array_equal(half, expected)
+        assert torch.equal(model(waveforms), before)
+        assert np.array_equal(scores(exact), expected)
+        assert np.array_equal(scores(fast), half)
+    assert model.wavlm.inference_dtype is None
+    # they share weights, whatever becomes of them
+    with torch.no_grad():
+        model.wavlm.layers[0].attention.query.weight.mul_(3)
+    assert not np.array_equal(scores(fast), half)
+    assert fast.to(torch.device("cpu"))._segmentation.model.wavlm.layers is model.wavlm.layers
+
+
+def scores(pipeline: SpeakerDiarization) -> np.ndarray:
+    """Scores of each class in the first window"""
+    waveform, _ = Audio(sample_rate=16000, mono="downmix").crop(SAMPLE_FILE, Segment(0, 2))
+    pipeline.get_segmentations(SAMPLE_FILE)
+    with torch.inference_mode():
+        return pipeline._segmentation.model(waveform[None]).numpy()
 
 
 def test_bfloat16_is_for_our_models(arguments):

@@ -120,8 +120,8 @@ class Scale:
     duration: float = 4.0
     batch_size: int = 8
     learning_rate: float = 1e-3
-    gate_learning_rate: float = 5e-2
-    multiplier_learning_rate: float = 5e-2
+    gate_learning_rate: float = 1e-1
+    multiplier_learning_rate: float = 1.5e-1
 
     def arms(self, groups: Collection[str] | None = None) -> list[Arm]:
         """Arms in order: each of them comes after those that it needs
@@ -201,7 +201,7 @@ FULL = Scale(
     epoch=50,
     pretrain=20,
     fine_tune=16,
-    prune=10,
+    prune=12,
     warm_up=4,
     distil=2,
     train=10,

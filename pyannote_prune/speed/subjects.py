@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,11 +115,7 @@ def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str])
 
 def runner(model: WavLMSegmentation, part: str, dtype: str) -> Callable[[Tensor], object]:
     """Function that runs a model, or its encoder, in some precision"""
-    # same weights, laid out in another way
-    wavlm = copy.copy(model.wavlm)
-    wavlm.inference_dtype = None if dtype == "float32" else DTYPES[dtype]
+    view = model.in_precision(None if dtype == "float32" else DTYPES[dtype])
     if part == "encoder":
-        return wavlm
-    twin = copy.copy(model)
-    twin._modules = model._modules | {"wavlm": wavlm}
-    return lambda waveforms: twin(waveforms[:, None])
+        return view.wavlm
+    return lambda waveforms: view(waveforms[:, None])

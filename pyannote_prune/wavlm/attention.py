@@ -90,7 +90,12 @@ class Attention(nn.Module):
         slices = hidden.unflatten(-1, (-1, self.head_dim))[:, :, self.heads]
         # (batch_size, num_frames, num_kept, head_dim)
 
-        update, reset = F.linear(slices, *self.summed_gate()).sigmoid().unbind(-1)
+        if type(self.gate_linear) is nn.Linear:
+            projected = F.linear(slices, *self.summed_gate())
+        else:
+            # wrapped, or quantized: it has to run itself
+            projected = self.gate_linear(slices).unflatten(-1, (2, 4)).sum(-1)
+        update, reset = projected.sigmoid().unbind(-1)
         gate = update * (reset * self.gate_constant[self.heads] - 1.0) + 2.0
         return gate.transpose(1, 2)[..., None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..gates import DROP_RATES
 from .config import WavLMConfig
 from .extractor import FeatureExtractor, FeatureProjection
-from .frozen import FrozenWavLM
+from .frozen import FrozenWavLM, is_plain
 from .geometry import frames_per_convolution, receptive_field_size
 from .layer import TransformerLayer
 from .position import PositionalConvolution, RelativePositionBias
@@ -133,10 +134,23 @@ class WavLM(nn.Module):
         return hidden_states
 
     def train(self, mode: bool = True) -> WavLM:
-        """Set training mode, which forgets what was computed for inference"""
-        if mode:
-            self._frozen = None
+        """Set training (or evaluation) mode, which forgets what was computed for inference"""
+        self.refresh()
         return super().train(mode)
+
+    def refresh(self):
+        """Forget what was computed from weights for inference
+
+        New weights are noticed by themselves, however they come, except those of which a few values
+        are changed through `.data`: call this method, `train()` or `eval()` then.
+        """
+        self._frozen = None
+
+    def in_precision(self, dtype: torch.dtype | None) -> WavLM:
+        """View of this encoder, with the same weights and another `inference_dtype`"""
+        view = copy.copy(self)
+        view.inference_dtype = dtype
+        return view
 
     def __getstate__(self) -> dict[str, Any]:
         # weights that were laid out for this processor can neither be copied nor be sent
@@ -144,22 +158,25 @@ class WavLM(nn.Module):
 
     def _can_freeze(self) -> bool:
         weight = self.norm.weight
-        return not (
-            self.training
-            or self.units
-            or torch.is_grad_enabled()
-            or torch.is_autocast_enabled(weight.device.type)
-            or torch.compiler.is_compiling()
-            or weight.dtype not in (torch.float32, torch.float64)
-            # whoever watches modules wants them to run
-            or any(module._forward_hooks or module._forward_pre_hooks for module in self.modules())
+        return (
+            type(self) is WavLM
+            and not self.training
+            and not self.units
+            and not torch.is_grad_enabled()
+            and not torch.is_autocast_enabled(weight.device.type)
+            and not torch.compiler.is_compiling()
+            and weight.dtype in (torch.float32, torch.float64)
+            and not (self._forward_hooks or self._forward_pre_hooks)
+            and is_plain(self)
         )
 
     def _freeze(self) -> FrozenWavLM:
         """Same encoder for inference, made again when weights have changed"""
-        if self._frozen is None or not self._frozen.is_that_of(self):
-            self._frozen = FrozenWavLM(self)
-        return self._frozen
+        # read once, and replaced as a whole: other threads may be here as well
+        frozen = self._frozen
+        if frozen is None or not frozen.is_that_of(self):
+            frozen = self._frozen = FrozenWavLM(self)
+        return frozen
 
     def _maybe_skip(self, before: Tensor, after: Tensor, layer_drop: float | None) -> Tensor:
         """Layer drop

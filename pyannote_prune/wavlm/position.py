@@ -8,9 +8,56 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils.parametrizations import weight_norm
 
 from .config import WavLMConfig
+
+
+class WeightNorm(nn.Module):
+    """Weight of a convolution as magnitudes, one for each position in the kernel, and directions
+
+    Names of parameters are those of torch's `weight_norm`, whose modules cannot be pickled.
+
+    References
+    ----------
+    Salimans and Kingma, "Weight Normalization: A Simple Reparameterization to Accelerate Training
+    of Deep Neural Networks", NeurIPS 2016.
+    """
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        # (1, 1, kernel), then (num_outputs, num_inputs, kernel)
+        self.original0 = nn.Parameter(_norm(weight))
+        self.original1 = nn.Parameter(weight)
+
+    def forward(self) -> Tensor:
+        return self.original1 * (self.original0 / _norm(self.original1))
+
+
+def _norm(weight: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(weight, dim=(0, 1), keepdim=True)
+
+
+class NormalizedConvolution(nn.Module):
+    """Convolution of a sequence with a normalized weight"""
+
+    def __init__(self, channels: int, kernel: int, groups: int):
+        super().__init__()
+        self.kernel, self.padding, self.groups = kernel, kernel // 2, groups
+        self.channels_per_group = channels // groups
+        weight = torch.empty(channels, self.channels_per_group, kernel)
+        # as in wav2vec 2.0 (Baevski et al., 2020)
+        nn.init.normal_(weight, std=math.sqrt(4 / (kernel * channels)))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.parametrizations = nn.ModuleDict({"weight": WeightNorm(weight)})
+
+    @property
+    def weight(self) -> Tensor:
+        return self.parametrizations["weight"]()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.conv1d(
+            features, self.weight, self.bias, padding=self.padding, groups=self.groups
+        )
 
 
 class PositionalConvolution(nn.Module):
@@ -18,19 +65,9 @@ class PositionalConvolution(nn.Module):
 
     def __init__(self, config: WavLMConfig):
         super().__init__()
-        kernel = config.position_kernel
-        conv = nn.Conv1d(
-            config.embed_dim,
-            config.embed_dim,
-            kernel,
-            padding=kernel // 2,
-            groups=config.position_groups,
+        self.conv = NormalizedConvolution(
+            config.embed_dim, config.position_kernel, config.position_groups
         )
-        # as in wav2vec 2.0 (Baevski et al., 2020)
-        nn.init.normal_(conv.weight, std=math.sqrt(4 / (kernel * config.embed_dim)))
-        nn.init.zeros_(conv.bias)
-        # one magnitude per position in the kernel
-        self.conv = weight_norm(conv, dim=2)
 
     def forward(self, hidden: Tensor) -> Tensor:
         num_frames = hidden.shape[1]
@@ -44,13 +81,13 @@ class PositionalConvolution(nn.Module):
         With the matrix units of recent x86 processors (AMX), groups of less than 16 channels and
         kernels of 8 frames or more give other values altogether (torch 2.14.1).
         """
-        channels = self.conv.in_channels // self.conv.groups
-        if hidden.device.type != "cpu" or channels >= 16:
-            return self.conv(hidden)
+        conv = self.conv
+        if hidden.device.type != "cpu" or conv.channels_per_group >= 16:
+            return conv(hidden)
         with torch.autocast("cpu", enabled=False):
-            dtype = torch.promote_types(self.conv.bias.dtype, torch.float32)
-            weight, bias = self.conv.weight.to(dtype), self.conv.bias.to(dtype)
-            options = {"padding": self.conv.padding, "groups": self.conv.groups}
+            dtype = torch.promote_types(conv.bias.dtype, torch.float32)
+            weight, bias = conv.weight.to(dtype), conv.bias.to(dtype)
+            options = {"padding": conv.padding, "groups": conv.groups}
             return F.conv1d(hidden.to(dtype), weight, bias, **options).to(hidden.dtype)
 
 

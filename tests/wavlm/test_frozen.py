@@ -1,14 +1,17 @@
 """At inference, the fast path is the plain one"""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers import randomize, relative_error, tiny_config, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import configs
+from torch.nn.utils.parametrize import register_parametrization
 
 from pyannote_prune import WavLM, WavLMConfig, gate
 from pyannote_prune.wavlm.config import LayerConfig
@@ -154,9 +157,29 @@ def take_a_step(wavlm: WavLM):
     wavlm.eval()
 
 
-def change_behind_the_back(wavlm: WavLM):
-    wavlm.train()
+def average_weights(wavlm: WavLM):
+    """As common libraries do it: torch keeps no version of what happens to `.data`"""
+    for weight in wavlm.parameters():
+        weight.data.copy_(0.5 * weight.data + 0.1)
+
+
+def change_one_weight_behind_the_back(wavlm: WavLM):
     wavlm.layers[0].attention.query.weight.data.mul_(2)
+
+
+def assign_data(wavlm: WavLM):
+    weight = wavlm.layers[0].attention.query.weight
+    weight.data = 2 * weight.data
+
+
+def change_a_few_values_behind_the_back(wavlm: WavLM):
+    """Which nothing can see: there is a method to say so"""
+    wavlm.layers[0].attention.query.weight.data[1].mul_(9)
+    wavlm.refresh()
+
+
+def set_evaluation_mode(wavlm: WavLM):
+    wavlm.layers[0].attention.query.weight.data[1].mul_(9)
     wavlm.eval()
 
 
@@ -166,18 +189,129 @@ def replace_weight(wavlm: WavLM):
 
 @pytest.mark.parametrize(
     "change",
-    [change_in_place, load_weights, take_a_step, change_behind_the_back, replace_weight],
+    [
+        change_in_place,
+        load_weights,
+        take_a_step,
+        average_weights,
+        change_one_weight_behind_the_back,
+        assign_data,
+        change_a_few_values_behind_the_back,
+        set_evaluation_mode,
+        replace_weight,
+    ],
 )
-def test_new_weights_are_never_ignored(change):
-    wavlm, waveforms = encoder(tiny_config(), torch.float32), torch.randn(1, 4000)
+@pytest.mark.parametrize("inference", [False, True], ids=["made as usual", "in inference mode"])
+def test_new_weights_are_never_ignored(change, inference):
+    if inference and change in (change_in_place, take_a_step):
+        pytest.skip("torch refuses that itself")
+    with torch.inference_mode(inference):
+        wavlm = encoder(tiny_config(), torch.float32)
+    waveforms = torch.randn(1, 4000)
     with torch.inference_mode():
         before = torch.stack(wavlm(waveforms))
-    change(wavlm)
+    with torch.inference_mode(inference):
+        change(wavlm)
     with torch.inference_mode():
         after = torch.stack(wavlm(waveforms))
     assert relative_error(after, before) > 1e-3
-    with torch.enable_grad():
-        assert relative_error(after, torch.stack(wavlm(waveforms)).detach()) < 1e-5
+    plain = copy.deepcopy(wavlm)
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WavLM, "_can_freeze", lambda self: False)
+        assert relative_error(after, torch.stack(plain(waveforms))) < 1e-5
+
+
+class Adapter(torch.nn.Module):
+    """What PEFT puts in the place of a linear layer"""
+
+    def __init__(self, base: torch.nn.Linear):
+        super().__init__()
+        self.base = base
+        self.down = torch.nn.Parameter(torch.randn(2, base.in_features))
+        self.up = torch.nn.Parameter(torch.randn(base.out_features, 2))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.base(inputs) + inputs @ self.down.T @ self.up.T
+
+    @property
+    def weight(self) -> torch.Tensor:
+        # adapters pass on attributes of what they wrap
+        return self.base.weight
+
+    @property
+    def bias(self) -> torch.Tensor:
+        return self.base.bias
+
+
+class Halved(torch.nn.Module):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return 0.5 * weight
+
+
+def add_adapter(wavlm: WavLM):
+    attention = wavlm.layers[0].attention
+    attention.query = Adapter(attention.query)
+
+
+def quantize(wavlm: WavLM):
+    torch.ao.quantization.quantize_dynamic(wavlm, {torch.nn.Linear}, torch.qint8, inplace=True)
+
+
+def parametrize(wavlm: WavLM):
+    register_parametrization(wavlm.layers[0].feed_forward.input, "weight", Halved())
+
+
+def replace_forward(wavlm: WavLM):
+    linear = wavlm.layers[1].feed_forward.output
+    linear.forward = lambda inputs: 2 * F.linear(inputs, linear.weight, linear.bias)
+
+
+def subclass(wavlm: WavLM):
+    class Doubled(torch.nn.Linear):
+        def forward(self, inputs):
+            return 2 * super().forward(inputs)
+
+    wavlm.layers[0].attention.output.__class__ = Doubled
+
+
+def drop_at_random(wavlm: WavLM):
+    """Monte Carlo dropout: one layer in training mode"""
+    for layer in wavlm.layers:
+        layer.dropout.p = 1.0
+        layer.dropout.train()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    "change", [add_adapter, quantize, parametrize, replace_forward, subclass, drop_at_random]
+)
+def test_layers_that_are_not_ours_run_themselves(change):
+    wavlm, waveforms = encoder(tiny_config(), torch.float32), 0.1 * torch.randn(1, 4000)
+    with torch.inference_mode():
+        before = torch.stack(wavlm(waveforms))
+        change(wavlm)
+        after = torch.stack(wavlm(waveforms))
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WavLM, "_can_freeze", lambda self: False)
+        plain = torch.stack(wavlm(waveforms))
+    assert relative_error(plain, before) > 1e-3
+    assert torch.equal(after, plain)
+
+
+def test_threads_with_windows_of_different_lengths():
+    """One encoder: each thread gets what it would have got alone"""
+    wavlm = encoder(tiny_config(), torch.float32)
+    windows = [torch.randn(1, 400 + 320 * i) for i in range(8)]
+    with torch.inference_mode():
+        expected = [wavlm(window)[-1] for window in windows]
+
+    def run(turn: int) -> int:
+        with torch.inference_mode():
+            found = wavlm(windows[turn % 8])[-1]
+        return torch.equal(found, expected[turn % 8])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(run, range(2000)))
 
 
 def test_another_precision_is_not_ignored():

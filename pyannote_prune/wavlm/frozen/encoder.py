@@ -4,15 +4,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..attention import Attention
+from ..extractor import ChannelNorm, Convolution, FeatureExtractor, FeatureProjection
+from ..feed_forward import FeedForward
+from ..layer import TransformerLayer
+from ..norm import OpenLayerNorm
+from ..position import (
+    NormalizedConvolution,
+    PositionalConvolution,
+    RelativePositionBias,
+    WeightNorm,
+)
 from .extractor import FrozenExtractor, FrozenProjection, PlainExtractor
 from .layer import FrozenLayer
 from .position import FrozenPosition, FrozenPositionBias
 
 if TYPE_CHECKING:
     from ..encoder import WavLM
+
+# what encoders are made of
+MODULES = frozenset(
+    {
+        Attention,
+        ChannelNorm,
+        Convolution,
+        FeatureExtractor,
+        FeatureProjection,
+        FeedForward,
+        NormalizedConvolution,
+        OpenLayerNorm,
+        PositionalConvolution,
+        RelativePositionBias,
+        TransformerLayer,
+        WeightNorm,
+        nn.Conv1d,
+        nn.Dropout,
+        nn.Embedding,
+        nn.GroupNorm,
+        nn.Identity,
+        nn.LayerNorm,
+        nn.Linear,
+        nn.ModuleDict,
+        nn.ModuleList,
+    }
+)
+
+# of each weight, to see changes made through `.data`
+NUM_SAMPLES = 4
 
 
 class FrozenWavLM:
@@ -25,7 +68,7 @@ class FrozenWavLM:
     """
 
     def __init__(self, wavlm: WavLM):
-        self.origin = fingerprint(wavlm)
+        self.origin = Fingerprint(wavlm)
         device, dtype = wavlm.norm.weight.device, wavlm.inference_dtype or wavlm.norm.weight.dtype
         on_cpu = device.type == "cpu"
         self.normalize_waveform = wavlm.config.normalize_waveform
@@ -39,7 +82,7 @@ class FrozenWavLM:
 
     def is_that_of(self, wavlm: WavLM) -> bool:
         """Whether weights are still the same"""
-        return self.origin == fingerprint(wavlm)
+        return self.origin.is_that_of(wavlm)
 
     def __call__(self, waveforms: Tensor) -> list[Tensor]:
         if self.normalize_waveform:
@@ -57,11 +100,57 @@ class FrozenWavLM:
         return hidden_states
 
 
-def fingerprint(wavlm: WavLM) -> tuple[Any, ...]:
-    """What changes as soon as weights are loaded, moved, converted, or modified in place"""
-    # tensors that were made in inference mode cannot be modified out of it, and have no version
-    weights = tuple(
+class Fingerprint:
+    """What tells weights from others, and from what they were
+
+    Weights that are loaded, moved, converted or modified in place have other addresses or other
+    versions. Those that are modified through `.data` have not: a few values of each are compared.
+    """
+
+    def __init__(self, wavlm: WavLM):
+        self.identity = identity(wavlm)
+        self.samples = [_sample(weight) for weight in wavlm.parameters()]
+        self.values = torch.cat(self.samples)
+
+    def is_that_of(self, wavlm: WavLM) -> bool:
+        # samples share memory with weights, unless their addresses have changed
+        return self.identity == identity(wavlm) and torch.equal(
+            torch.cat(self.samples), self.values
+        )
+
+
+def identity(wavlm: WavLM) -> tuple[Any, ...]:
+    """Precision, addresses and versions"""
+    # tensors that were made in inference mode have no version
+    return wavlm.inference_dtype, [
         (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
         for weight in wavlm.parameters()
+    ]
+
+
+def _sample(weight: Tensor) -> Tensor:
+    """Some values, evenly spaced, that change when the weight does"""
+    values = weight.detach().view(-1)
+    return values[:: max(1, len(values) // NUM_SAMPLES)][: NUM_SAMPLES + 1]
+
+
+def is_plain(wavlm: WavLM) -> bool:
+    """Whether an encoder is made of what this package was written for, all in evaluation mode
+
+    Layers that were wrapped, replaced, quantized or hooked have to run themselves.
+    """
+    modules = (module for module in wavlm.modules() if module is not wavlm)
+    return (
+        all(_is_plain_module(module) for module in modules)
+        and all(type(p) is nn.Parameter and p.is_contiguous() for p in wavlm.parameters())
+        and len({weight.device for weight in wavlm.parameters()}) == 1
     )
-    return wavlm.inference_dtype, weights
+
+
+def _is_plain_module(module: nn.Module) -> bool:
+    return type(module) in MODULES and not (
+        module.training
+        or module._forward_hooks
+        or module._forward_pre_hooks
+        or "forward" in module.__dict__
+    )

@@ -22,8 +22,7 @@ class FrozenPosition:
     def __init__(self, position: PositionalConvolution, fourier: bool):
         conv = position.conv
         self.weight, self.bias = conv.weight.detach(), conv.bias.detach()
-        self.groups = conv.groups
-        (self.kernel,), (self.padding,) = conv.kernel_size, conv.padding
+        self.kernel, self.padding, self.groups = conv.kernel, conv.padding, conv.groups
         self.fourier = fourier and self.kernel >= SHORT_KERNEL
         if self.fourier:
             self.block = 2 << (self.kernel - 1).bit_length()
@@ -86,6 +85,8 @@ class FrozenPositionBias:
         -------
         bias : (num_heads, num_frames, num_frames) torch.Tensor
         """
-        if self.bias is None or self.bias.shape[-1] != num_frames:
-            self.bias = self.compute(num_frames).to(self.dtype)
-        return self.bias
+        # read once, and replaced as a whole: other threads may have windows of other lengths
+        bias = self.bias
+        if bias is None or bias.shape[-1] != num_frames:
+            bias = self.bias = self.compute(num_frames).to(self.dtype)
+        return bias
