@@ -1,17 +1,17 @@
 """Prunable WavLM segmentation models for pyannote.audio"""
 
 from .checkpoint import save_checkpoint
-from .cost import Cost, cost
 from .diarizen import load_diarizen
 from .export import export_pipeline
 from .gates import HardConcrete
-from .prune import gate, prune
+from .pruning import gate, prune
 from .registration import register
 from .segmentation import WavLMSegmentation
 from .settings import DiarizationSettings
 from .task import DistillationPruning
 from .version import __version__
 from .wavlm import WavLM, WavLMConfig
+from .wavlm.cost import Cost, cost
 
 __all__ = [
     "Cost",

@@ -21,7 +21,7 @@ from .application.command import apply
 from .checkpoint import load_checkpoint, save_checkpoint
 from .convert import is_diarizen, read_source
 from .corpora.command import prepare
-from .diarizen import load_diarizen, load_settings
+from .diarizen import find_plda, load_diarizen, load_settings
 from .evidence.command import accuracy
 from .export import COMMUNITY_1, export_pipeline
 from .quickstart import quickstart as run_quickstart
@@ -225,18 +225,19 @@ def export(
     """
     Export SOURCE as a diarization pipeline FOLDER, for `pyannote-audio apply` and the like
 
-    A released DiariZen model keeps its own inference settings, median filter included.
+    A released DiariZen model keeps its own inference settings, median filter and PLDA included.
     """
     with readable_errors():
         if Path(source).is_file() or not is_diarizen(source):
-            model, settings = load_checkpoint(source), DiarizationSettings()
+            model, settings, plda = load_checkpoint(source), DiarizationSettings(), None
         else:
             model, settings = load_diarizen(source), load_settings(source)
+            plda = find_plda(source)
         if fast:
             settings = replace(settings, share_frames=True)
         if bfloat16:
             settings = replace(settings, segmentation_dtype="bfloat16")
-        export_pipeline(model, folder, parts=parts, settings=settings, safetensors=safetensors)
+        export_pipeline(model, folder, parts, settings, safetensors, plda)
     console.print(f"Wrote {folder}", highlight=False, soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def export_pipeline(
     parts: str | Path = COMMUNITY_1,
     settings: DiarizationSettings | None = None,
     safetensors: bool = False,
+    plda: str | Path | None = None,
 ) -> Path:
     """Write a folder that `Pipeline.from_pretrained` reads
 
@@ -53,6 +55,9 @@ def export_pipeline(
         Save the segmentation model as a safetensors file, from which nothing can be executed. The
         pipeline is then one of this package, with the same results. Defaults to the format of
         pyannote.audio.
+    plda : str or Path, optional
+        Folder of another PLDA ("xvec_transform.npz" and "plda.npz"), which is copied. Defaults to
+        that of `parts`.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def export_pipeline(
     """
     folder, settings = Path(folder), settings or DiarizationSettings()
     check_new(folder)
-    local = _local_parts(parts) if settings.needs_embeddings else None
+    copied = _copied_parts(parts, plda) if settings.needs_embeddings else {}
     if not isinstance(model, WavLMSegmentation):
         model = load_checkpoint(model)
 
@@ -77,9 +82,9 @@ def export_pipeline(
         draft.mkdir()
         name = "model.safetensors" if safetensors else "pytorch_model.bin"
         save_checkpoint(model, draft / "segmentation" / name)
-        for part in PARTS if local else ():
-            _copy(local / part, draft / part, PARTS[part])
-        config = _config(settings, None if local else str(parts), safetensors)
+        for part, source in copied.items():
+            _copy(source, draft / part, PARTS[part])
+        config = _config(settings, str(parts), copied, safetensors)
         (draft / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         if folder.exists():
             folder.rmdir()
@@ -96,35 +101,32 @@ def check_new(folder: Path):
         )
 
 
-def _local_parts(parts: str | Path) -> Path | None:
-    """Folder of local parts, checked, or None when `parts` is a hub id"""
-    if not Path(parts).exists():
-        if (
-            isinstance(parts, Path)
-            or str(parts).count("/") != 1
-            or str(parts).startswith((".", "~"))
-        ):
-            raise ValueError(
-                "`parts` must be a local pipeline folder or the hub id of a pipeline (such as "
-                f"{COMMUNITY_1!r}), found {str(parts)!r}: there is no such folder."
-            )
-        return None
-    folder = Path(parts)
-    missing = [
-        f"{part}/{name}"
-        for part, names in PARTS.items()
-        for name in names
-        if not (folder / part / name).is_file()
-    ]
+def _copied_parts(parts: str | Path, plda: str | Path | None) -> dict[str, Path]:
+    """Folders of the parts that are local, whose files are there and hold numbers alone"""
+    found = {}
+    if Path(parts).exists():
+        found = {part: Path(parts) / part for part in PARTS}
+    elif isinstance(parts, Path) or str(parts).count("/") != 1 or str(parts).startswith((".", "~")):
+        raise ValueError(
+            "`parts` must be a local pipeline folder or the hub id of a pipeline (such as "
+            f"{COMMUNITY_1!r}), found {str(parts)!r}: there is no such folder."
+        )
+    if plda is not None:
+        found["plda"] = Path(plda)
+    for part, folder in found.items():
+        _check_files(folder, part, "parts" if plda is None or part != "plda" else "plda")
+    return found
+
+
+def _check_files(folder: Path, part: str, argument: str):
+    missing = [name for name in PARTS[part] if not (folder / name).is_file()]
     if missing:
         raise ValueError(
-            f"`parts` must be a pipeline folder laid out as {COMMUNITY_1}, found "
-            f"{str(folder)!r} without {', '.join(missing)}."
+            f"`{argument}` must be laid out as {COMMUNITY_1}, found {str(folder)!r} without "
+            f"{', '.join(missing)}."
         )
-    for part, names in PARTS.items():
-        for name in names:
-            _check_part(folder / part / name)
-    return folder
+    for name in PARTS[part]:
+        _check_part(folder / name)
 
 
 def _check_part(path: Path):
@@ -152,8 +154,10 @@ def _copy(source: Path, destination: Path, names: tuple[str, ...]):
         shutil.copyfile(source / name, destination / name)
 
 
-def _config(settings: DiarizationSettings, hub_id: str | None, safetensors: bool) -> dict[str, Any]:
-    """Content of `config.yaml`"""
+def _config(
+    settings: DiarizationSettings, hub_id: str, copied: Collection[str], safetensors: bool
+) -> dict[str, Any]:
+    """Content of `config.yaml`, where parts that are not copied are those of the hub"""
     params: dict[str, Any] = {
         "clustering": settings.clustering,
         # pyannote.audio reads a folder, our pipeline class also a file
@@ -165,12 +169,17 @@ def _config(settings: DiarizationSettings, hub_id: str | None, safetensors: bool
         params["embedding_batch_size"] = settings.embedding_batch_size
         params["embedding_exclude_overlap"] = settings.embedding_exclude_overlap
         for part in PARTS:
-            params[part] = {"checkpoint": hub_id, "subfolder": part} if hub_id else f"$model/{part}"
+            on_hub = {"checkpoint": hub_id, "subfolder": part}
+            params[part] = f"$model/{part}" if part in copied else on_hub
     if not settings.stock:
         params["median_filter"] = settings.median_filter
         params["min_speakers"] = settings.min_speakers
         params["max_speakers"] = settings.max_speakers
+        params["first_channel"] = settings.first_channel
         params["segmentation_dtype"] = settings.segmentation_dtype
+        if settings.needs_embeddings:
+            params["min_clean_ratio"] = settings.min_clean_ratio
+            params["constrained_assignment"] = settings.constrained_assignment
 
     hyper_parameters: dict[str, Any] = {
         "segmentation": {"min_duration_off": settings.min_duration_off}

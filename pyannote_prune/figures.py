@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from .cost import cost
 from .wavlm.config import WavLMConfig
+from .wavlm.cost import cost
 
 # palette of Okabe and Ito, "Color Universal Design"
 BLUE, ORANGE, LIGHT, GREY = "#0072B2", "#D55E00", "#E6E6E6", "#A6A6A6"

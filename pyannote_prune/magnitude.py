@@ -7,11 +7,11 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from .cost import cost
 from .gates import HardConcrete
-from .prune import gate, prune
+from .pruning import gate, prune
 from .segmentation import WavLMSegmentation
 from .sparsity import check_objective, check_reachable, check_target, reached_sparsity
+from .wavlm.cost import cost
 from .wavlm.encoder import WavLM
 
 

@@ -12,16 +12,19 @@ import numpy as np
 import torch
 from pyannote.audio import pipelines
 from pyannote.audio.core.plda import PLDA
+from pyannote.audio.pipelines.clustering import BaseClustering
 from pyannote.audio.utils.hf_hub import download_from_hf_hub
 from pyannote.core import SlidingWindowFeature
+from pyannote.database.protocol.protocol import ProtocolFile
 from scipy.ndimage import median_filter as scipy_median_filter
 
 from .checkpoint import load_checkpoint
+from .clustering import CLUSTERINGS
 from .confined import find_inside
 from .embedding import SharedFramesEmbedding, can_share_frames
 from .precision import knows_bfloat16
 from .segmentation import WavLMSegmentation
-from .settings import check_bounds, check_dtype, check_median_filter
+from .settings import check_bounds, check_clustering, check_dtype, check_median_filter
 from .tensors import is_safetensors
 
 
@@ -40,6 +43,15 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
     min_speakers, max_speakers : int, optional
         Bounds for files that come without any information on their number of speakers.
         Default to none.
+    min_clean_ratio : float, optional
+        Share of a window, in (0, 1], that speakers have to speak alone for their embeddings to be
+        clustered, if two of a recording do. Defaults to the rule of pyannote.audio: 0.2, always.
+    constrained_assignment : bool, optional
+        Assign speakers of a window to different clusters. Defaults to what the clustering of
+        pyannote.audio does: VBx does, agglomerative clustering does not.
+    first_channel : bool, optional
+        Listen to the first channel of recordings, unless a file says which one ("channel").
+        Defaults to the average of all channels.
     share_frames : bool, optional
         Compute what speaker embeddings of a window have in common once for all of its speakers,
         with embeddings that allow it (those of WeSpeaker): same results, several times faster.
@@ -54,8 +66,9 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
     Raises
     ------
     ValueError
-        If the size of the filter is even, if bounds contradict each other, or if a filter is
-        asked for a segmentation model which is not a powerset one.
+        If the size of the filter is even, if bounds contradict each other, if the clustering does
+        not have an option, or if a filter is asked for a segmentation model which is not a powerset
+        one.
     """
 
     def __init__(
@@ -64,6 +77,9 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         median_filter: int = 1,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
+        min_clean_ratio: float | None = None,
+        constrained_assignment: bool | None = None,
+        first_channel: bool = False,
         share_frames: bool = True,
         segmentation_dtype: str | None = None,
         **kwargs,
@@ -71,6 +87,9 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         check_median_filter(median_filter)
         check_bounds(min_speakers, max_speakers)
         check_dtype(segmentation_dtype)
+        check_clustering(
+            kwargs.get("clustering", "VBxClustering"), min_clean_ratio, constrained_assignment
+        )
         if kwargs.get("clustering") == "OracleClustering":
             kwargs["plda"] = NoPLDA()
         path = find_safetensors(
@@ -82,6 +101,7 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         self.median_filter = median_filter
         self.min_speakers = min_speakers
         self.max_speakers = max_speakers
+        self.first_channel = first_channel
         self.segmentation_dtype = segmentation_dtype
         self._model, self._device_of_view = self._segmentation.model, None
         if median_filter > 1 and not self._segmentation.model.specifications.powerset:
@@ -96,6 +116,10 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
                 f"`segmentation_dtype` must be None unless `segmentation` is a WavLMSegmentation, "
                 f"found {segmentation_dtype!r}."
             )
+        if constrained_assignment is not None:
+            self.clustering.constrained_assignment = constrained_assignment
+        if min_clean_ratio is not None:
+            self.clustering = self._filtered_clustering(min_clean_ratio)
         if self._is_oracle:
             # for files without any speech, whose (zero) embeddings have that dimension
             self._embedding = SimpleNamespace(dimension=0)
@@ -105,6 +129,18 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
     @property
     def _is_oracle(self) -> bool:
         return self.klustering == "OracleClustering"
+
+    def _filtered_clustering(self, min_clean_ratio: float) -> BaseClustering:
+        """Same clustering, with another filter of embeddings"""
+        options = {
+            "metric": self.clustering.metric,
+            "constrained_assignment": self.clustering.constrained_assignment,
+        }
+        if self.klustering == "VBxClustering":
+            options["plda"] = self._plda
+        found = CLUSTERINGS[self.klustering](**options)
+        found.min_clean_ratio = min_clean_ratio
+        return found
 
     def get_segmentations(self, file, hook: Callable | None = None) -> SlidingWindowFeature:
         """Apply segmentation model, then median filter
@@ -155,6 +191,8 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         **kwargs,
     ):
         """Apply speaker diarization: see `pyannote.audio.pipelines.SpeakerDiarization.apply`"""
+        if self.first_channel and file.get("channel") is None:
+            file = ProtocolFile(file, {"channel": lambda _: 0})
         if num_speakers is min_speakers is max_speakers is None:
             min_speakers, max_speakers = self.min_speakers, self.max_speakers
         return super().apply(

@@ -15,13 +15,13 @@ from pyannote.audio.sample import SAMPLE_FILE
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from .checkpoint import load_checkpoint
-from .cost import Cost, cost
 from .export import check_new, export_pipeline
 from .folders import write_yaml
 from .recipe import MODEL, RecipeRun
 from .recipe_config import Recipe
 from .settings import ORACLE_SETTINGS
 from .wavlm.config import WavLMConfig
+from .wavlm.cost import Cost, cost
 from .wavlm.presets import dense
 from .whole import DRAFT, remove_drafts_of
 

@@ -21,13 +21,12 @@ from .callbacks import BestCheckpoints, Near, PercentileGradientClipping, averag
 from .check_protocol import check_protocol, load_protocol
 from .checkpoint import last_checkpoint, load_checkpoint, save_checkpoint
 from .checkpoint_io import WholeCheckpointIO
-from .cost import cost
 from .export import export_pipeline
 from .figures import plot_structure, plot_training
 from .folders import write_json
 from .logs import merge_logs
 from .progress import StepProgress
-from .prune import gate, prune, with_encoder
+from .pruning import gate, prune, with_encoder
 from .recipe_config import Recipe, Stage
 from .recipe_folder import (
     LAST,
@@ -42,10 +41,10 @@ from .recipe_folder import (
 )
 from .resume import SpeakerDiarization
 from .segmentation import WavLMSegmentation
-from .settings import ORACLE_SETTINGS, DiarizationSettings
 from .skip import SkipNonFinite
 from .sparsity import expected_sparsity, meet_target, sparsity
 from .task import EXPECTED_SPARSITY, DistillationPruning
+from .wavlm.cost import cost
 from .whole import remove_drafts, wait_for
 
 # largest difference between expected sparsity and its target that is taken for none
@@ -334,13 +333,8 @@ class RecipeRun:
         logs = {STAGES[name]: self.folder(name) / LOG for name in self.stages()}
         plot_training(logs, self.output / "training.png")
         if not (self.output / PIPELINE).exists():
-            oracle = self.recipe.export.oracle_clustering
-            export_pipeline(
-                final,
-                self.output / PIPELINE,
-                parts=self.recipe.export.parts,
-                settings=ORACLE_SETTINGS if oracle else DiarizationSettings(),
-            )
+            export = self.recipe.export
+            export_pipeline(final, self.output / PIPELINE, export.parts, export.settings)
         remove_drafts(self.output)  # prepared data
         write_json(summary, self.output / SUMMARY)
 

@@ -16,6 +16,12 @@ from lightning.pytorch.strategies import StrategyRegistry
 from .export import COMMUNITY_1
 from .gates import DROP_RATES
 from .schema import read_yaml, refuse, rule, section
+from .settings import (
+    MEDIAN_FILTER,
+    ORACLE_SETTINGS,
+    WITH_OPTIONS,
+    DiarizationSettings,
+)
 from .wavlm.config import WavLMConfig
 from .wavlm.presets import PRESETS
 
@@ -148,12 +154,45 @@ class TrainerOptions:
     num_nodes: int = rule(1, minimum=1)
 
 
+# agglomerative clustering, as in DiariZen's recipe
+AGGLOMERATIVE = {"method": "centroid", "min_cluster_size": 30, "threshold": 0.7}
+
+
 @dataclass(frozen=True)
 class Export:
-    """Where embedding and PLDA of the pipeline come from (oracle clustering needs none)"""
+    """Pipeline around the final model
+
+    Embedding and PLDA come from `parts` (oracle clustering needs none). Windows overlap by 1 -
+    `segmentation_step` of their duration. `median_filter` is a number of frames, by default 11, as
+    in DiariZen, and 1 (no filter) with oracle clustering. `min_clean_ratio` is the share of a
+    window that speakers have to speak alone for their embeddings to be clustered.
+    """
 
     parts: str = COMMUNITY_1
     oracle_clustering: bool = False
+    clustering: str = rule("VBxClustering", choices=WITH_OPTIONS)
+    segmentation_step: float = rule(0.1, above=0, maximum=1)
+    median_filter: int | None = rule(None, minimum=1)
+    min_clean_ratio: float = rule(0.1, above=0, maximum=1)
+
+    def __post_init__(self):
+        if self.median_filter is not None and self.median_filter % 2 == 0:
+            refuse("export.median_filter", "an odd number of frames", self.median_filter)
+
+    @property
+    def settings(self) -> DiarizationSettings:
+        """Settings of that pipeline"""
+        options = {"segmentation_step": self.segmentation_step}
+        if self.oracle_clustering:
+            return replace(ORACLE_SETTINGS, median_filter=self.median_filter or 1, **options)
+        if self.clustering == "AgglomerativeClustering":
+            options |= {"parameters": AGGLOMERATIVE, "constrained_assignment": True}
+        return DiarizationSettings(
+            clustering=self.clustering,
+            median_filter=self.median_filter or MEDIAN_FILTER,
+            min_clean_ratio=self.min_clean_ratio,
+            **options,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from .cost import Cost, cost, cost_per_part
 from .quickstart import Score
 from .segmentation import WavLMSegmentation
 from .wavlm.config import WavLMConfig
+from .wavlm.cost import Cost, cost, cost_per_part
 
 
 def structure_table(config: WavLMConfig, title: str) -> Table:

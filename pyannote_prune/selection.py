@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor
 
-from .cost import cost
 from .gates import gates_of
+from .wavlm.cost import cost
 from .wavlm.encoder import WavLM
 from .wavlm.gating import pruned_config
 

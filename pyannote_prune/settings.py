@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+# frames of the median filter of DiariZen
+MEDIAN_FILTER = 11
+
+# clusterings of pyannote.audio with `min_clean_ratio` and `constrained_assignment`
+WITH_OPTIONS = ("AgglomerativeClustering", "VBxClustering")
+
 
 @dataclass(frozen=True)
 class DiarizationSettings:
@@ -32,6 +38,14 @@ class DiarizationSettings:
         Odd. 1 does not filter.
     min_speakers, max_speakers : int, optional
         Bounds for files that come without any information on their number of speakers.
+    min_clean_ratio : float, optional
+        Share of a window, in (0, 1], that speakers have to speak alone for their embeddings to be
+        clustered, if two of a recording do. Defaults to the rule of pyannote.audio: 0.2, always.
+    constrained_assignment : bool, optional
+        Assign speakers of a window to different clusters. Defaults to what the clustering of
+        pyannote.audio does: VBx does, agglomerative clustering does not.
+    first_channel : bool
+        Listen to the first channel of recordings rather than to the average of all of them.
     share_frames : bool
         Name the pipeline class of this package even when that of pyannote.audio would do: it
         computes speaker embeddings faster, with the same results.
@@ -42,7 +56,7 @@ class DiarizationSettings:
     ------
     ValueError
         If the size of the median filter is even or not positive, if bounds contradict each other,
-        or if there is no such precision.
+        if there is no such precision, or if the clustering does not have an option.
     """
 
     clustering: str = "VBxClustering"
@@ -57,6 +71,9 @@ class DiarizationSettings:
     median_filter: int = 1
     min_speakers: int | None = None
     max_speakers: int | None = None
+    min_clean_ratio: float | None = None
+    constrained_assignment: bool | None = None
+    first_channel: bool = False
     share_frames: bool = False
     segmentation_dtype: str | None = None
 
@@ -64,6 +81,7 @@ class DiarizationSettings:
         check_median_filter(self.median_filter)
         check_bounds(self.min_speakers, self.max_speakers)
         check_dtype(self.segmentation_dtype)
+        check_clustering(self.clustering, self.min_clean_ratio, self.constrained_assignment)
 
     @property
     def needs_embeddings(self) -> bool:
@@ -78,6 +96,9 @@ class DiarizationSettings:
             and self.min_speakers is None
             and self.max_speakers is None
             and self.segmentation_dtype is None
+            and self.min_clean_ratio is None
+            and self.constrained_assignment is None
+            and not self.first_channel
             and not self.share_frames
             and self.needs_embeddings
         )
@@ -104,6 +125,21 @@ def check_dtype(name: str | None):
         raise ValueError(
             f'`segmentation_dtype` must be "bfloat16" or None (that of weights), found {name!r}.'
         )
+
+
+def check_clustering(name: str, min_clean_ratio: float | None, constrained: bool | None):
+    if min_clean_ratio is not None and not 0 < min_clean_ratio <= 1:
+        raise ValueError(
+            f"`min_clean_ratio` must be in (0, 1], found {min_clean_ratio}: it is a share of a "
+            "window (pyannote.audio has 0.2, DiariZen 0.1)."
+        )
+    options = {"min_clean_ratio": min_clean_ratio, "constrained_assignment": constrained}
+    for option, value in options.items():
+        if value is not None and name not in WITH_OPTIONS:
+            raise ValueError(
+                f"`{option}` must be None with `clustering={name!r}`, found {value}: "
+                f"{' and '.join(WITH_OPTIONS)} have it."
+            )
 
 
 # who speaks is given: segmentation alone is at work, without embedding nor PLDA

@@ -8,9 +8,9 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from .cost import Cost, cost, expected_cost
 from .gates import gates_of
 from .selection import select_units
+from .wavlm.cost import Cost, cost, expected_cost
 from .wavlm.encoder import WavLM
 from .wavlm.gating import pruned_config, settle_gates
 

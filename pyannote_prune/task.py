@@ -14,7 +14,6 @@ from torch_audiomentations.core.transforms_interface import BaseWaveformTransfor
 from torchmetrics import Metric
 
 from .checkpoint import load_checkpoint
-from .cost import cost
 from .distillation import layer_distance, matched_layers
 from .gates import gates_of
 from .resume import SpeakerDiarization
@@ -29,6 +28,7 @@ from .sparsity import (
     target_at,
 )
 from .specifications import has_specifications
+from .wavlm.cost import cost
 
 # name of the expected sparsity that is logged with each validation
 EXPECTED_SPARSITY = "sparsity/expected/val"

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from strategies import configs
 
 from pyannote_prune import DiarizationSettings, WavLMConfig, WavLMSegmentation, load_diarizen
-from pyannote_prune.diarizen import load_settings, write_stand_in
+from pyannote_prune.diarizen import find_plda, load_settings, write_stand_in
 
 HUB_LAYOUT = SHARED / "fixtures" / "diarizen" / "hub_layout"
 
@@ -106,7 +106,19 @@ def test_settings_of_vbx(repository):
         median_filter=11,
         min_speakers=1,
         max_speakers=20,
+        min_clean_ratio=0.1,
+        constrained_assignment=True,
+        first_channel=True,
     )
+
+
+def test_plda_is_that_of_the_repository(repository, parts):
+    if not (repository / "plda").exists():
+        assert find_plda(repository) is None
+        shutil.copytree(parts / "plda", repository / "plda")
+    assert find_plda(repository) == repository / "plda"
+    edit(repository, "VBxClustering", "AgglomerativeClustering")
+    assert find_plda(repository) is None
 
 
 def test_settings_of_agglomerative_clustering(repository):
@@ -119,6 +131,7 @@ def test_settings_of_agglomerative_clustering(repository):
     settings = load_settings(repository)
     assert settings.clustering == "AgglomerativeClustering"
     assert settings.parameters == {"method": "centroid", "min_cluster_size": 30, "threshold": 0.7}
+    assert (settings.min_clean_ratio, settings.constrained_assignment) == (0.1, True)
 
 
 @pytest.mark.parametrize(

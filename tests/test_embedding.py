@@ -1,5 +1,8 @@
 """Speaker embeddings of a window, from shared frames"""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +56,42 @@ def test_frames_of_a_window_are_computed_once(stock, monkeypatch):
     # windows of another length
     ours(torch.randn(2, 1, 9000), masks=masks.expand(2, -1))
     assert calls == [1, 1, 2, 2]
+
+
+def test_threads_get_what_they_would_get_alone(stock):
+    """Three of them, one after the other within a window, as a pipeline asks for embeddings"""
+    ours = SharedFramesEmbedding(stock)
+    ours.model_ = Quick()
+    waveforms = torch.randn(6, 1, 400)
+    masks = (torch.rand(3, 1, 400) < 0.5).float()
+    expected = {
+        (i, j): (waveforms[i] * masks[j]).mean(-1, keepdim=True).numpy()
+        for i in range(6)
+        for j in range(3)
+    }
+
+    def run(turn: int) -> bool:
+        i, j = turn // 3 % 6, turn % 3
+        found = ours(waveforms[i : i + 1], masks=masks[j])
+        return np.array_equal(found, expected[i, j])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            assert all(pool.map(run, range(2000)))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+class Quick(torch.nn.Module):
+    """Embedding that is the mean of frames, which are samples"""
+
+    def forward_frames(self, waveforms):
+        return waveforms.clone()
+
+    def forward_embedding(self, frames, weights):
+        return (frames[:, 0] * weights).mean(-1, keepdim=True)
 
 
 def test_without_masks_it_is_the_stock_embedding(stock):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -166,10 +167,28 @@ def test_empty_folder_is_used(checkpoint, parts, tmp_path):
     assert (tmp_path / "pipeline" / "config.yaml").is_file()
 
 
+def test_another_plda_is_copied(checkpoint, parts, tmp_path):
+    """With an embedding of the hub, or a local one"""
+    plda = shutil.copytree(parts / "plda", tmp_path / "plda")
+    arrays = dict(np.load(plda / "plda.npz"))
+    np.savez(plda / "plda.npz", **arrays | {"mu": arrays["mu"] + 1})
+    for name, source in (("here", parts), ("hub", "someone/pipeline")):
+        folder = export_pipeline(checkpoint, tmp_path / name, source, plda=plda)
+        assert (folder / "plda" / "plda.npz").read_bytes() == (plda / "plda.npz").read_bytes()
+        params = yaml.safe_load((folder / "config.yaml").read_text())["pipeline"]["params"]
+        assert params["plda"] == "$model/plda"
+        here = "$model/embedding"
+        hub = {"checkpoint": "someone/pipeline", "subfolder": "embedding"}
+        assert params["embedding"] == (here if name == "here" else hub)
+    (plda / "plda.npz").unlink()
+    with pytest.raises(ValueError, match=r"`plda` must be laid out as .* without plda.npz"):
+        export_pipeline(checkpoint, tmp_path / "other", parts, plda=plda)
+
+
 def test_incomplete_parts_are_named_and_nothing_is_written(checkpoint, parts, tmp_path):
     shutil.copytree(parts, tmp_path / "parts")
     (tmp_path / "parts" / "plda" / "plda.npz").unlink()
-    with pytest.raises(ValueError, match=r"without plda/plda.npz"):
+    with pytest.raises(ValueError, match=r"parts/plda. without plda.npz"):
         export_pipeline(checkpoint, tmp_path / "pipeline", tmp_path / "parts")
     with pytest.raises(ValueError, match="`parts` must be a local pipeline folder or the hub id"):
         export_pipeline(checkpoint, tmp_path / "pipeline", tmp_path / "nowhere")

@@ -280,3 +280,51 @@ def test_wider_model_gives_another_answer(arguments):
         pipeline = pipelines.SpeakerDiarization(**(arguments | {"segmentation": segmentation}))
         answers.append(pipeline.instantiate(VBX)(SAMPLE_FILE).speaker_diarization)
     assert answers[0] != answers[1]
+
+
+@pytest.mark.parametrize("clustering", ["VBxClustering", "AgglomerativeClustering"])
+def test_clustering_has_the_options_of_the_pipeline(arguments, clustering):
+    options = {"min_clean_ratio": 0.1, "constrained_assignment": True, "clustering": clustering}
+    pipeline = SpeakerDiarization(**arguments, **options)
+    assert pipeline.clustering.min_clean_ratio == 0.1
+    assert pipeline.clustering.constrained_assignment
+    parameters = pipeline.parameters()
+    stock = pipelines.SpeakerDiarization(**arguments, clustering=clustering)
+    assert parameters.keys() == stock.parameters().keys()
+    agglomerative = {"method": "centroid", "min_cluster_size": 2, "threshold": 0.3}
+    if clustering == "AgglomerativeClustering":
+        assert not stock.clustering.constrained_assignment
+        pipeline.instantiate(VBX | {"clustering": agglomerative})
+    else:
+        pipeline.instantiate(VBX)
+    assert pipeline(SAMPLE_FILE).speaker_diarization.labels()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("min_clean_ratio", 0.1), ("constrained_assignment", False)]
+)
+def test_oracle_clustering_has_no_such_option(arguments, option, value):
+    with pytest.raises(ValueError, match=f"`{option}` must be None with `clustering='OracleClus"):
+        SpeakerDiarization(**arguments, clustering="OracleClustering", **{option: value})
+
+
+@pytest.mark.parametrize("ratio", [0, -0.1, 1.5, float("nan")])
+def test_impossible_share_of_clean_speech_is_refused(arguments, ratio):
+    with pytest.raises(ValueError, match=r"`min_clean_ratio` must be in \(0, 1\], found"):
+        SpeakerDiarization(**arguments, min_clean_ratio=ratio)
+
+
+def test_first_channel(arguments, tmp_path):
+    """Two opposite channels are silence once they are averaged"""
+    waveform, sample_rate = Audio(sample_rate=16000)(SAMPLE_FILE)
+    audio = {"waveform": waveform[:, : 10 * sample_rate], "sample_rate": sample_rate}
+    opposite = audio | {"waveform": torch.cat([audio["waveform"], -audio["waveform"]])}
+    first = SpeakerDiarization(**arguments, first_channel=True).instantiate(VBX)
+    average = SpeakerDiarization(**arguments).instantiate(VBX)
+    expected = average(audio).speaker_diarization
+    assert expected.labels()
+    assert first(opposite).speaker_diarization == expected
+    assert average(opposite).speaker_diarization != expected
+    # a file that says which channel it is has the last word
+    assert first(opposite | {"channel": 1}).speaker_diarization != expected
+    assert "channel" not in opposite

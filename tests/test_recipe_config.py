@@ -110,7 +110,12 @@ recipes = st.fixed_dictionaries(
             num_nodes=counts(),
         ),
         "export": some(
-            parts=st.sampled_from(["owner/pipeline", "../parts"]), oracle_clustering=st.booleans()
+            parts=st.sampled_from(["owner/pipeline", "../parts"]),
+            oracle_clustering=st.booleans(),
+            clustering=st.sampled_from(["VBxClustering", "AgglomerativeClustering"]),
+            segmentation_step=st.floats(0.01, 1),
+            median_filter=st.none() | st.integers(0, 20).map(lambda n: 2 * n + 1),
+            min_clean_ratio=st.floats(0.01, 1),
         ),
     },
 )
@@ -278,7 +283,7 @@ def test_misspelt_key_is_refused_with_the_nearest_one(key, nearest):
 
 
 def test_key_that_resembles_nothing_is_refused_with_all_valid_ones():
-    message = "^Unknown key `export.42`: expected parts, oracle_clustering.$"
+    message = "^Unknown key `export.42`: expected parts, oracle_clustering, clustering, seg"
     with pytest.raises(ValueError, match=message):
         from_dict({"export": {42: 1}})
 
@@ -363,6 +368,9 @@ def test_nonsense_is_refused_wherever_it_is(key, wrong):
         ("export.parts", 1, "a string, found 1."),
         ("export.oracle_clustering", "yes", "true or false, found 'yes'."),
         ("export.oracle_clustering", 1, "true or false, found 1."),
+        ("export.median_filter", 10, "an odd number of frames, found 10."),
+        ("export.clustering", "KMeansClustering", "one of 'AgglomerativeClustering', 'VBx"),
+        ("export.segmentation_step", 0, "a number, above 0 and at most 1, found 0."),
     ],
 )
 def test_impossible_value_is_named(key, value, message):

@@ -1,5 +1,8 @@
 """The model as pyannote.audio sees it"""
 
+import copy
+import pickle
+
 import pytest
 import torch
 import torchaudio
@@ -9,7 +12,7 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.audio.sample import SAMPLE_FILE
 from pyannote.core import SlidingWindowFeature
 
-from pyannote_prune import WavLMSegmentation
+from pyannote_prune import WavLMSegmentation, gate
 from pyannote_prune.specifications import powerset_specifications
 
 MULTILABEL = Specifications(
@@ -32,6 +35,34 @@ def test_powerset_gives_log_probabilities(batch_size):
     scores = tiny_model()(torch.randn(batch_size, 1, 8000))
     assert scores.shape == (batch_size, 24, 7)
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(batch_size, 24))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("specifications", ["powerset", "multilabel"])
+def test_scores_are_in_single_precision_under_autocast(dtype, specifications):
+    """Losses are: log-probabilities of -10 would be off by 0.03 in bfloat16"""
+    model = tiny_model() if specifications == "powerset" else with_specifications(MULTILABEL)
+    with torch.no_grad(), torch.autocast("cpu", dtype):
+        scores = model(torch.randn(1, 1, 8000))
+    assert scores.dtype == torch.float32
+    if specifications == "powerset":
+        # of half precision, they would add up to 1 but for 1e-3
+        assert (scores.exp().sum(-1) - 1).abs().max() < 1e-6
+    assert model(torch.randn(1, 1, 8000)).dtype == torch.float32
+    assert model.double()(torch.randn(1, 1, 8000).double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("gated", [False, True], ids=["plain", "gated"])
+def test_models_can_be_pickled(gated, tmp_path):
+    """As data workers started by spawn, and `torch.save(model)`, do"""
+    model, waveforms = tiny_model(), torch.randn(1, 1, 8000)
+    model = gate(model) if gated else model
+    with torch.inference_mode():
+        expected = model(waveforms)
+        torch.save(model, tmp_path / "model.pt")
+        saved = torch.load(tmp_path / "model.pt", weights_only=False)
+        for found in (saved, pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+            assert torch.equal(found(waveforms), expected)
 
 
 def test_multilabel_gives_probabilities():

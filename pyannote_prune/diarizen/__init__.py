@@ -6,7 +6,7 @@ files: they are read as data, and never executed.
 """
 
 from .load import load_diarizen
-from .settings import load_settings
+from .settings import find_plda, load_settings
 from .stand_in import write_stand_in
 
-__all__ = ["load_diarizen", "load_settings", "write_stand_in"]
+__all__ = ["find_plda", "load_diarizen", "load_settings", "write_stand_in"]

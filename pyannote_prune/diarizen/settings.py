@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..settings import DiarizationSettings
+from ..settings import MEDIAN_FILTER, DiarizationSettings
 from .arguments import CLUSTERING, Clustering, Inference, Method, VBx, known
 from .repository import CONFIG, find_repository, read_config
 
-# frames of the median filter, which `config.toml` can only switch on or off
-MEDIAN_FILTER = 11
+# of a window, which has no key in `config.toml`; it can only switch the median filter on or off
+MIN_CLEAN_RATIO = 0.1
 
 
 def load_settings(
@@ -57,12 +57,34 @@ def load_settings(
             median_filter=MEDIAN_FILTER if inference.apply_median_filtering else 1,
             min_speakers=clustering.min_speakers,
             max_speakers=clustering.max_speakers,
+            min_clean_ratio=MIN_CLEAN_RATIO,
+            constrained_assignment=True,
+            first_channel=True,
         )
     except ValueError as error:
         raise ValueError(
             f"{str(folder / CONFIG)!r} does not have settings that pyannote.audio can reproduce: "
             f"{error} Otherwise, give a `DiarizationSettings` of yours instead."
         ) from error
+
+
+def find_plda(
+    source: str | Path,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+) -> Path | None:
+    """Folder of the PLDA of a released model, if its clustering needs one and it comes with one
+
+    Parameters
+    ----------
+    source, revision, token, cache_dir
+        See `load_settings`.
+    """
+    folder = find_repository(source, revision, token, cache_dir)
+    method = known(Method, read_config(folder), "clustering").method
+    found = folder / "plda"
+    return found if method == "VBxClustering" and found.is_dir() else None
 
 
 def _parameters(clustering: Clustering) -> dict[str, Any]:

@@ -16,12 +16,12 @@ import yaml
 from pyannote.database import FileFinder, registry
 
 from ..checkpoint import load_checkpoint, save_checkpoint
-from ..cost import cost
 from ..folders import claim, write_json
 from ..magnitude import prune_by_magnitude
 from ..recipe import RecipeRun
 from ..recipe_config import Recipe
 from ..simulation import Simulation, TurnStatistics, simulate
+from ..wavlm.cost import cost
 from ..wavlm.presets import dense
 from .arms import FULL, Arm, Scale
 from .parallel import run_in_parallel

@@ -11,11 +11,11 @@ import transformers
 from torch import Tensor, nn
 
 from ..checkpoint import load_checkpoint
-from ..cost import cost
 from ..segmentation import WavLMSegmentation
 from ..specifications import powerset_specifications
 from ..suggest import did_you_mean
 from ..wavlm.config import WavLMConfig
+from ..wavlm.cost import cost
 from ..wavlm.presets import PRESETS
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..cost import cost
 from ..distillation import layer_distance, matched_layers
 from ..gates import gates_of
-from ..prune import gate
+from ..pruning import gate
 from ..sparsity import SparsityPenalty, expected_sparsity
 from ..wavlm.config import WavLMConfig
+from ..wavlm.cost import cost
 from ..wavlm.encoder import WavLM
 
 

@@ -55,9 +55,7 @@ class NormalizedConvolution(nn.Module):
         return self.parametrizations["weight"]()
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.conv1d(
-            features, self.weight, self.bias, padding=self.padding, groups=self.groups
-        )
+        return F.conv1d(features, self.weight, self.bias, padding=self.padding, groups=self.groups)
 
 
 class PositionalConvolution(nn.Module):

@@ -244,6 +244,8 @@ class Adapter(torch.nn.Module):
 
 
 class Halved(torch.nn.Module):
+    """Parametrization of a weight"""
+
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         return 0.5 * weight
 
@@ -268,6 +270,8 @@ def replace_forward(wavlm: WavLM):
 
 def subclass(wavlm: WavLM):
     class Doubled(torch.nn.Linear):
+        """Another linear layer"""
+
         def forward(self, inputs):
             return 2 * super().forward(inputs)
 

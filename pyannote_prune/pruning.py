@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypeVar
 
-from .cost import cost
 from .segmentation import WavLMSegmentation, without_task_modules
 from .sparsity import meet_target
 from .specifications import has_specifications
+from .wavlm.cost import cost
 from .wavlm.encoder import WavLM
 from .wavlm.gating import attach_gates, remove_gates
 

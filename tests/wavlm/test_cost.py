@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from strategies import configs
 
 from pyannote_prune import Cost, WavLM, WavLMConfig, cost
-from pyannote_prune.cost import cost_per_part
+from pyannote_prune.wavlm.cost import cost_per_part
 
 # published: Han et al. (Interspeech 2025), in millions and billions
 PUBLISHED = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from strategies import configs
 
 from pyannote_prune import WavLM, WavLMConfig, cost, gate, prune
-from pyannote_prune.cost import expected_cost
 from pyannote_prune.gates import DROP_RATES, SATURATED, gates_of
+from pyannote_prune.wavlm.cost import expected_cost
 from pyannote_prune.wavlm.gating import pruned_config
 from pyannote_prune.wavlm.presets import dense
 

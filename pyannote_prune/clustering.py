@@ -1,0 +1,58 @@
+"""Clustering of speaker embeddings with the options of DiariZen"""
+
+from __future__ import annotations
+
+import numpy as np
+from pyannote.audio.pipelines import clustering
+from pyannote.core import SlidingWindowFeature
+
+
+class CleanSpeechFilter:
+    """Mixin for clusterings of pyannote.audio: how much clean speech an embedding needs
+
+    Clusters are found among embeddings of speakers who speak alone for long enough in their window,
+    then all embeddings are assigned to them. pyannote.audio (4.0.7) asks for a fifth of the window.
+    DiariZen asks for a tenth, and takes all active speakers of a recording where less than two of
+    them have that much: short recordings and short turns keep their speakers.
+    """
+
+    min_clean_ratio = 0.1
+
+    def filter_embeddings(
+        self, embeddings: np.ndarray, segmentations: SlidingWindowFeature, *args, **kwargs
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Choose embeddings to cluster
+
+        Parameters
+        ----------
+        embeddings : (num_chunks, num_speakers, dimension) np.ndarray
+        segmentations : (num_chunks, num_frames, num_speakers) SlidingWindowFeature
+            Binary.
+
+        Returns
+        -------
+        chosen : (num_chosen, dimension) np.ndarray
+        chunks, speakers : (num_chosen,) np.ndarray
+            Where they are.
+        """
+        active = segmentations.data > 0
+        alone = active & (active.sum(axis=2, keepdims=True) == 1)
+        usable = active.any(axis=1) & ~np.isnan(embeddings).any(axis=2)
+        min_frames = round(self.min_clean_ratio * active.shape[1])
+        clean = usable & (alone.sum(axis=1) >= min_frames)
+        chunks, speakers = np.nonzero(clean if clean.sum() >= 2 else usable)
+        return embeddings[chunks, speakers], chunks, speakers
+
+
+class AgglomerativeClustering(CleanSpeechFilter, clustering.AgglomerativeClustering):
+    """Agglomerative clustering of pyannote.audio, with that filter"""
+
+
+class VBxClustering(CleanSpeechFilter, clustering.VBxClustering):
+    """Bayesian clustering of pyannote.audio, with that filter"""
+
+
+CLUSTERINGS = {
+    "AgglomerativeClustering": AgglomerativeClustering,
+    "VBxClustering": VBxClustering,
+}
