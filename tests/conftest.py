@@ -31,26 +31,48 @@ def seed():
     torch.manual_seed(0)
 
 
+# what pyannote.database remembers for the whole process
+REMEMBERED = (registry.configs, registry.sources, registry.databases)
+
+
+@pytest.fixture(autouse=True)
+def restore_registry():
+    """Databases that a test loads are gone after it: another may have one of the same name"""
+    before = [dict(remembered) for remembered in REMEMBERED]
+    yield
+    for remembered, content in zip(REMEMBERED, before, strict=True):
+        remembered.clear()
+        remembered.update(content)
+
+
 @pytest.fixture(scope="session")
-def protocol(tmp_path_factory):
-    """Real meetings where they are at hand, synthetic conversations otherwise"""
+def database(tmp_path_factory) -> Path:
+    """`database.yml` of real meetings where they are at hand, of synthetic ones otherwise"""
     real = SHARED / "data" / "ami-excerpts" / "database.yml"
     if real.is_file():
-        database, name = real, "AMIExcerpts.SpeakerDiarization.Mini"
-    else:
-        database = generate_conversations(tmp_path_factory.mktemp("conversations"))
-        name = "Generated.SpeakerDiarization.Mini"
+        return real
+    return generate_conversations(tmp_path_factory.mktemp("conversations"), "Session")
+
+
+@pytest.fixture(scope="session")
+def protocol(database):
     registry.load_database(database)
-    return registry.get_protocol(name, preprocessors={"audio": FileFinder()})
+    (name,) = (name for name in ("AMIExcerpts", "Session") if name in registry.databases)
+    return registry.get_protocol(
+        f"{name}.SpeakerDiarization.Mini", preprocessors={"audio": FileFinder()}
+    )
 
 
-def generate_conversations(folder: Path) -> Path:
-    """Two voices (harmonic sounds of different pitch) that take turns, and sometimes overlap"""
+def generate_conversations(folder: Path, name: str = "Generated") -> Path:
+    """Two voices (harmonic sounds of different pitch) that take turns, and sometimes overlap
+
+    The protocol is {name}.SpeakerDiarization.Mini.
+    """
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     for subset, num_files in (("train", 4), ("development", 2)):
         names, turns = [f"{subset}{i}" for i in range(num_files)], []
-        for name in names:
+        for uri in names:
             audio = 0.01 * rng.standard_normal(16000 * 30)
             for k, start in enumerate(np.arange(1.0, 28.0, 2.5)):
                 speaker, duration = k % 2, rng.uniform(1.0, 3.5)
@@ -59,9 +81,9 @@ def generate_conversations(folder: Path) -> Path:
                 voice = sum(np.sin(h * np.cumsum(2 * np.pi * pitch / 16000)) / h for h in (1, 2, 3))
                 offset = round(start * 16000)
                 audio[offset : offset + len(t)] += 0.1 * voice
-                where = f"{name} 1 {start:.3f} {len(t) / 16000:.3f}"
+                where = f"{uri} 1 {start:.3f} {len(t) / 16000:.3f}"
                 turns.append(f"SPEAKER {where} <NA> <NA> s{speaker} <NA> <NA>")
-            write_wav(folder / f"{name}.wav", audio)
+            write_wav(folder / f"{uri}.wav", audio)
         (folder / f"{subset}.lst").write_text("\n".join(names) + "\n")
         (folder / f"{subset}.rttm").write_text("\n".join(turns) + "\n")
         (folder / f"{subset}.uem").write_text("".join(f"{n} 1 0.000 30.000\n" for n in names))
@@ -75,12 +97,12 @@ def generate_conversations(folder: Path) -> Path:
     )
     (folder / "database.yml").write_text(
         f"""Protocols:
-  Generated:
+  {name}:
     SpeakerDiarization:
       Mini:
         scope: file{subsets}
 Databases:
-  Generated: "{{uri}}.wav"
+  {name}: "{{uri}}.wav"
 """
     )
     return folder / "database.yml"

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import write_wav
+from conftest import REMEMBERED, write_wav
 from fuzz.law import fuzzing, works_or_explains
 from fuzz.mutations import mutated, texts
 from helpers import TINY, tiny_model
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pyannote.database import registry
 
 from pyannote_prune import DistillationPruning, WavLMSegmentation
 from pyannote_prune.check_protocol import check_protocol, load_protocol
@@ -44,8 +43,6 @@ DATABASE = {
         }
     },
 }
-# what pyannote.database remembers
-KNOWN = (registry.configs, registry.sources, registry.databases)
 FILES = [f"{subset}.{suffix}" for subset in DURATIONS for suffix in ("lst", "rttm", "uem")]
 
 
@@ -63,16 +60,6 @@ def lines(name: str) -> list[str]:
         for uri, _ in durations
         for start, duration, speaker in turns
     ]
-
-
-@pytest.fixture(autouse=True)
-def others():
-    """Databases of other tests, unharmed"""
-    before = [dict(known) for known in KNOWN]
-    yield
-    for known, content in zip(KNOWN, before, strict=True):
-        known.clear()
-        known.update(content)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +88,7 @@ def write(folder: Path, spoilt: dict[str, str | bytes] | None = None):
 
 def train(folder: Path, teacher: WavLMSegmentation):
     """What recipes do: check, then a batch of each task"""
-    for known in KNOWN:
+    for known in REMEMBERED:
         known.clear()  # as in a new process
     protocol = load_protocol(folder / "database.yml", NAME)
     check_protocol(protocol, WINDOW)

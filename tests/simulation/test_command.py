@@ -2,7 +2,6 @@
 
 import pytest
 import yaml
-from helpers import SHARED
 from pyannote.database import registry
 from typer.testing import CliRunner
 
@@ -27,10 +26,8 @@ def test_conversations_are_written(voices, tmp_path):
     assert written["statistics"] == TurnStatistics.default().to_dict()
 
 
-def test_turns_are_those_of_real_conversations(voices, tmp_path, protocol):
-    """The session's `protocol`: real meetings where they are at hand"""
-    real = SHARED / "data" / "ami-excerpts" / "database.yml"
-    database = real if real.is_file() else next(iter(registry.sources))
+def test_turns_are_those_of_real_conversations(voices, tmp_path, protocol, database):
+    """Real meetings where they are at hand"""
     command = ["simulate", str(voices), str(tmp_path / "data"), *FEW, "--like", str(database)]
     result = CliRunner().invoke(app, [*command, "--protocol", protocol.name])
     assert result.exit_code == 0, result.output

@@ -32,14 +32,15 @@ def test_all_recordings_are_centered_trimmed_and_at_one_level(voices):
     assert len({speaker for speaker, _ in raw_levels}) >= 4
 
 
-@pytest.mark.skipif(not FSDD.is_dir(), reason="about real recordings: there is no ../shared")
-def test_digits_of_quiet_and_loud_speakers_end_up_alike():
-    found = find_voices(FSDD)
-    assert sorted(found) == ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
-    assert all(len(recordings) == 450 for recordings in found.values())
-    levels = {name: np.sqrt((read(found[name][7]) ** 2).mean()) for name in ("jackson", "theo")}
-    # 23 dB apart in the files
-    assert abs(20 * np.log10(levels["jackson"] / levels["theo"])) < 3
+def test_quiet_and_loud_speakers_end_up_alike(voices):
+    """Those of the recorded digits are 23 dB apart in their files, generated ones 18 dB"""
+    found = find_voices(voices)
+    quiet, loud = ("jackson", "theo") if voices == FSDD else sorted(found)[:: len(found) - 1]
+    levels = {name: np.sqrt((read(found[name][7]) ** 2).mean()) for name in (quiet, loud)}
+    assert abs(20 * np.log10(levels[quiet] / levels[loud])) < 3
+    if voices == FSDD:
+        assert sorted(found) == ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
+        assert all(len(recordings) == 450 for recordings in found.values())
 
 
 @pytest.mark.parametrize("speed", [0.8, 0.9, 1.1, 1.25])
