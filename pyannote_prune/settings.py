@@ -81,7 +81,9 @@ class DiarizationSettings:
         check_median_filter(self.median_filter)
         check_bounds(self.min_speakers, self.max_speakers)
         check_dtype(self.segmentation_dtype)
-        check_clustering(self.clustering, self.min_clean_ratio, self.constrained_assignment)
+        # oracle clustering, without embeddings, has no use for the options of others
+        name = self.clustering if self.needs_embeddings else WITH_OPTIONS[0]
+        check_clustering(name, self.min_clean_ratio, self.constrained_assignment)
 
     @property
     def needs_embeddings(self) -> bool:

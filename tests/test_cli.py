@@ -5,7 +5,7 @@ import released
 import torch
 import transformers
 from helpers import tiny_config, tiny_model
-from pyannote.audio import Model, Pipeline
+from pyannote.audio import Model, Pipeline, pipelines
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
@@ -97,7 +97,12 @@ def test_released_model_is_exported_with_its_settings(repository, parts, tmp_pat
 
 def test_checkpoint_is_exported(checkpoint, parts, tmp_path):
     run("export", checkpoint, tmp_path / "pipeline", "--parts", parts)
-    assert Pipeline.from_pretrained(tmp_path / "pipeline")
+    pipeline = Pipeline.from_pretrained(tmp_path / "pipeline")
+    assert type(pipeline) is pipelines.SpeakerDiarization
+    expected = Model.from_pretrained(checkpoint).state_dict()
+    found = pipeline._segmentation.model.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in found.items())
 
 
 def test_checkpoint_is_converted_into_safetensors_and_back(checkpoint, parts, tmp_path):

@@ -15,7 +15,8 @@ HUGE = 10**9
 def alter(request, tmp_path):
     """Write a checkpoint after a change of what it says"""
     path = tmp_path / f"model{request.param}"
-    save_checkpoint(tiny_model(), path)
+    model = tiny_model()
+    save_checkpoint(model, path)
 
     def alter(change):
         if path.suffix == ".ckpt":
@@ -28,6 +29,7 @@ def alter(request, tmp_path):
             write_tensors(content, path)
         return path
 
+    alter.model = model
     return alter
 
 
@@ -40,7 +42,12 @@ def wavlm(**changes):
 
 
 def test_unchanged_checkpoint_is_loaded(alter):
-    assert load_checkpoint(alter(lambda content: None))
+    found, expected = load_checkpoint(alter(lambda content: None)), alter.model
+    assert dict(found.hparams) == dict(expected.hparams)
+    assert vars(found.specifications) == vars(expected.specifications)
+    weights = expected.state_dict()
+    assert found.state_dict().keys() == weights.keys()
+    assert all(torch.equal(value, weights[key]) for key, value in found.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 from pyannote_prune.evidence import FULL
+from pyannote_prune.evidence.arms import METHODS
 from pyannote_prune.evidence.report import COLUMNS, markdown, plot, rows, spread
 
 
@@ -57,16 +58,37 @@ def test_spread_is_a_standard_deviation():
     assert spread([0.2]) == "20.0"
 
 
-def test_figure_is_drawn_and_depends_on_results(results, tmp_path):
-    plot(results, tmp_path / "before.png")
+def test_figure_has_the_results(results, tmp_path, monkeypatch):
+    """Means on curves, all seeds as points, dense models as levels"""
+    drawn = []
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.savefig", lambda figure, *_, **__: drawn.append(figure)
+    )
+    plot(results, tmp_path / "figure.png")
+    (axes,) = drawn[0].axes
+    lines = {line.get_label(): line for line in axes.lines}
+    points = [tuple(point) for line in axes.lines for point in line.get_xydata()]
+    rates: dict[str, list[float]] = {}
     for arm in results["arms"]:
-        if arm["group"] == "gates-90":
-            arm["test"]["der"] += 0.05
-    plot(results, tmp_path / "after.png")
-    before, after = (imread(tmp_path / f"{name}.png") for name in ("before", "after"))
-    assert before.shape[0] > 300
-    assert before.shape[1] > 500
-    assert before.shape != after.shape or (before != after).any()
+        if "test" in arm and arm["objective"] == "parameters":
+            rates.setdefault(arm["group"], []).append(100 * arm["test"]["der"])
+    for method in ("dense", "longer"):
+        level = lines[METHODS[method]].get_ydata()
+        assert level == pytest.approx([statistics.mean(rates[method])] * 2)
+    for method in ("gates", "scratch", "magnitude", "early"):
+        groups = sorted(group for group in rates if group.startswith(f"{method}-"))
+        means = [statistics.mean(rates[group]) for group in groups]
+        assert lines[METHODS[method]].get_ydata() == pytest.approx(means)
+        for group in groups:
+            for rate in rates[group]:
+                assert any(y == pytest.approx(rate) for _, y in points), group
+    assert "%" in axes.get_xlabel()
+    assert "%" in axes.get_ylabel()
+
+
+def test_figure_is_written(results, tmp_path):
+    plot(results, tmp_path / "figure.png")
+    assert imread(tmp_path / "figure.png").shape[:2] > (300, 500)
 
 
 def test_an_arm_that_fails_altogether_does_not_flatten_others(results, tmp_path):

@@ -7,6 +7,7 @@ from pyannote.audio.sample import SAMPLE_FILE
 from pyannote_prune import export_pipeline
 from pyannote_prune.evidence.score import error_rates, real_time_factors
 from pyannote_prune.settings import ORACLE_SETTINGS
+from pyannote_prune.speed.measure import Measure
 
 
 def test_error_rate_is_the_sum_of_its_parts(tmp_path):
@@ -20,8 +21,16 @@ def test_error_rate_is_the_sum_of_its_parts(tmp_path):
     assert error_rates(folder, [SAMPLE_FILE, SAMPLE_FILE]) == pytest.approx(rates)
 
 
-def test_real_time_factors_are_measured_for_all_models():
-    models = {"one": tiny_model(), "two": tiny_model()}
-    found = real_time_factors(models, 1.0, num_rounds=3)
-    assert list(found) == ["one", "two"]
-    assert all(0 < factor < 10 for factor in found.values())
+def test_real_time_factor_is_time_over_duration(monkeypatch):
+    """Of one window through each model"""
+    models, outputs = {"one": tiny_model(), "two": tiny_model()}, {}
+
+    def take_turns(functions, num_rounds):
+        assert num_rounds == 3
+        outputs.update({name: function() for name, function in functions.items()})
+        return {"one": Measure(0.5, 0.4, 0.6), "two": Measure(3.0, 2.0, 4.0)}
+
+    monkeypatch.setattr("pyannote_prune.evidence.score.take_turns", take_turns)
+    assert real_time_factors(models, 2.0, num_rounds=3) == {"one": 0.25, "two": 1.5}
+    assert [output.shape for output in outputs.values()] == [(1, 99, 7)] * 2
+    assert (outputs["one"] != outputs["two"]).any()

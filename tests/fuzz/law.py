@@ -16,7 +16,7 @@ LONGEST_MESSAGE = 4000
 
 fuzzing = settings(
     # of each test: with three of them or more, each format of files has 500 cases at least
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", 200)),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", 50)),
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,

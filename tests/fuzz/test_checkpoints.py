@@ -24,6 +24,16 @@ CONFIG = dense(num_layers=1, neurons=8, channels=4, **TINY)
 # of files as a whole
 OF_STATE_DICTS = ["state dict", "state_dict", "could execute code", "do not fit"]
 
+# of structures, where the name is ours, or where two values disagree
+OF_STRUCTURES = [
+    "missing keys",
+    "one value per layer",
+    "`conv_norm`",
+    "`convolutions",
+    "`layers",
+    "`position_",
+]
+
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory) -> Path:
@@ -163,9 +173,10 @@ def test_weights_of_a_wavlm_file(folder, wavlm, case):
 @given(st.data())
 def test_structure_of_a_wavlm_file(folder, wavlm, data):
     path = folder / "wavlm_tiny_base.bin"
-    config, _ = data.draw(mutated(wavlm["config"]))
+    config, fields = data.draw(mutated(wavlm["config"]))
     content = dict(wavlm) | {"config": config}
-    load(path, content, ["`", "missing keys", *OF_STATE_DICTS], read=load_diarizen)
+    ours = [field.split("_", 1)[-1] for field in fields]
+    load(path, content, [*fields, *ours, *OF_STRUCTURES, *OF_STATE_DICTS], read=load_diarizen)
     with works_or_explains(path, folder / "pytorch_model.bin"):
         load_diarizen(folder)
 

@@ -4,14 +4,17 @@ import json
 
 import pytest
 import torch
+import transformers
 from helpers import tiny_config, tiny_model
 from typer.testing import CliRunner
 
 from pyannote_prune import WavLMConfig, cost, save_checkpoint
 from pyannote_prune.__main__ import app
 from pyannote_prune.speed.experiment import deviation, measure_speed, measure_training, speech
+from pyannote_prune.speed.measure import Measure
 from pyannote_prune.speed.report import speed_rows
 from pyannote_prune.speed.subjects import PRESETS, YARDSTICKS, load, subjects, yardstick_config
+from pyannote_prune.speed.training import distillation_step
 from pyannote_prune.wavlm.huggingface import config_from_transformers
 
 
@@ -70,8 +73,52 @@ def test_unknown_model_is_refused_with_a_suggestion():
 
 def test_training_step_moves_weights_gates_and_multipliers(monkeypatch):
     monkeypatch.setitem(PRESETS, "base", tiny_config)
+    optimizers, make = [], torch.optim.AdamW
+
+    def spy(*args, **options):
+        optimizers.append(make(*args, **options))
+        return optimizers[-1]
+
+    monkeypatch.setattr(torch.optim, "AdamW", spy)
+    step = distillation_step("base", torch.randn(2, 8000))
+    (optimizer,) = optimizers
+    groups = [group["params"] for group in optimizer.param_groups]
+    before = [[p.detach().clone() for p in group] for group in groups]
+    # multipliers are at 0 before the first step: gates that are drawn at 1 feel nothing in it
+    for _ in range(2):
+        step()
+    moved = [
+        [not torch.equal(p, old) for p, old in zip(group, olds, strict=True)]
+        for group, olds in zip(groups, before, strict=True)
+    ]
+    weights, gates, multipliers = moved
+    # all but biases of keys, which attention does not see
+    assert sum(weights) >= len(weights) - 2 * tiny_config().num_layers
+    assert all(gates)
+    assert all(multipliers)
+
+
+def test_training_is_compared_with_three_passes(monkeypatch):
+    monkeypatch.setitem(PRESETS, "base", tiny_config)
+    calls = []
+
+    def take_turns(functions, num_rounds, device):
+        for name, function in functions.items():
+            function()
+            calls.append(name)
+        return {"step": Measure(6.0, 5.0, 7.0), "yardstick": Measure(4.0, 3.0, 5.0)}
+
+    monkeypatch.setattr("pyannote_prune.speed.experiment.take_turns", take_turns)
+    passes, forward = [], transformers.WavLMModel.forward
+    monkeypatch.setattr(
+        transformers.WavLMModel,
+        "forward",
+        lambda self, waveforms: passes.append(waveforms.shape) or forward(self, waveforms),
+    )
     results = measure_training(batch_size=1, duration=1.0, num_rounds=1)
-    assert results["ratio"] == results["step"]["seconds"] / results["yardstick"]["seconds"]
+    assert calls == ["step", "yardstick"]
+    assert passes == [(1, 16000)] * 3
+    assert results["ratio"] == 1.5
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from pyannote_prune.speed.measure import matrix_peak, peak_memory, summarize, take_turns
+from pyannote_prune.speed.measure import Measure, matrix_peak, peak_memory, summarize, take_turns
 
 
 def test_functions_take_turns_and_the_first_round_does_not_count():
@@ -41,5 +41,14 @@ def test_memory_at_its_peak():
 
 
 def test_peak_is_that_of_a_product_of_matrices(monkeypatch):
+    products = []
+
+    def take_turns(functions, num_rounds, device):
+        (function,) = functions.values()
+        products.append(function())
+        return {"product": Measure(0.5, 0.4, 0.6)}
+
     monkeypatch.setattr("pyannote_prune.speed.measure.SIDE", 64)
-    assert 1e6 < matrix_peak(torch.float32, num_rounds=3) < 1e15
+    monkeypatch.setattr("pyannote_prune.speed.measure.take_turns", take_turns)
+    assert matrix_peak(torch.bfloat16) == 2 * 64**3
+    assert (products[0].shape, products[0].dtype) == ((64, 64), torch.bfloat16)
