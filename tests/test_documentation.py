@@ -9,11 +9,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import lightning
 import pytest
+import torch
 import typer
+from helpers import QUIET, TINY, tiny_model
 
 import pyannote_prune
+from pyannote_prune import cost, save_checkpoint
 from pyannote_prune.__main__ import app
+from pyannote_prune.checkpoint import load_checkpoint
+from pyannote_prune.wavlm.presets import dense
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "tutorials").glob("*.md"))]
@@ -133,3 +139,29 @@ def test_names_that_examples_import_exist(page):
             if isinstance(node, ast.ImportFrom):
                 scope: dict = {}
                 exec(ast.unparse(node), scope)
+
+
+def test_examples_of_pruning_run_as_they_are(protocol, tmp_path, monkeypatch):
+    """With a tiny model, and fewer steps: then the model is saved in the other format"""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    (pruning,) = (block for block in blocks if "prune(student" in block)
+    (saving,) = (block for block in blocks if "model.safetensors" in block)
+    monkeypatch.chdir(tmp_path)
+    few = {"max_epochs": 1, "limit_train_batches": 2, "limit_val_batches": 1, **QUIET}
+    trainer = lightning.Trainer
+    monkeypatch.setattr(lightning, "Trainer", lambda **options: trainer(**options | few))
+    teacher = tiny_model(dense(num_layers=2, neurons=160, channels=12, **TINY), duration=8.0)
+    save_checkpoint(teacher, "fine-tuned.ckpt")
+    scope = {"protocol": protocol}
+    exec(pruning, scope)
+    found = load_checkpoint("pruned.ckpt")
+    left = cost(found.wavlm).parameters / cost(teacher.wavlm).parameters
+    assert left == pytest.approx(0.2, abs=0.01)
+    assert scope["student"].trainer.global_step >= 1
+    assert (found.wavlm.norm.weight != teacher.wavlm.norm.weight).any()
+
+    scope["model"] = found
+    exec(saving, scope)
+    waveforms = torch.randn(1, 1, 8000)
+    with torch.inference_mode():
+        assert torch.equal(scope["model"](waveforms), found(waveforms))
