@@ -142,7 +142,7 @@ class WavLM(nn.Module):
         """Forget what was computed from weights for inference
 
         New weights are noticed by themselves, however they come, except those of which a few values
-        are changed through `.data`: call this method, `train()` or `eval()` then.
+        are changed through `.data`: call this method then, or set evaluation mode again.
         """
         self._frozen = None
 
