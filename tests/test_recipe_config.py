@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pyannote_prune
-from pyannote_prune import WavLMConfig, WavLMSegmentation
+from pyannote_prune import DiarizationSettings, WavLMConfig, WavLMSegmentation
 from pyannote_prune.recipe_config import UNITS, ConformerOptions, Recipe
+from pyannote_prune.settings import ORACLE_SETTINGS
 from pyannote_prune.wavlm.presets import PRESETS
 
 RECIPES = sorted((Path(pyannote_prune.__file__).parent / "recipes").glob("*.yml"))
@@ -524,3 +525,26 @@ def test_python_objects_are_refused_and_not_executed(tmp_path):
     with pytest.raises(ValueError, match=f"^{path}, line 1: .*python/object/apply:os.system"):
         Recipe.load(path)
     assert not executed.exists()
+
+
+def test_pipelines_of_recipes_are_those_of_diarizen():
+    expected = DiarizationSettings(median_filter=11, min_clean_ratio=0.1)
+    assert from_dict({}).export.settings == expected
+    plain = {"median_filter": 1, "segmentation_step": 0.25, "min_clean_ratio": 0.2}
+    found = from_dict({"export": plain}).export.settings
+    assert found == replace(expected, **plain)
+    found = from_dict({"export": {"clustering": "AgglomerativeClustering"}}).export.settings
+    assert found == replace(
+        expected,
+        clustering="AgglomerativeClustering",
+        parameters={"method": "centroid", "min_cluster_size": 30, "threshold": 0.7},
+        constrained_assignment=True,
+    )
+
+
+def test_oracle_clustering_of_recipes_does_not_filter_unless_asked_to():
+    assert from_dict({"export": {"oracle_clustering": True}}).export.settings == ORACLE_SETTINGS
+    plain = {"oracle_clustering": True, "median_filter": 11}
+    assert from_dict({"export": plain}).export.settings == replace(
+        ORACLE_SETTINGS, median_filter=11
+    )
