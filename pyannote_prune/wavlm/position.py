@@ -26,15 +26,12 @@ class WeightNorm(nn.Module):
     def __init__(self, weight: Tensor):
         super().__init__()
         # (1, 1, kernel), then (num_outputs, num_inputs, kernel)
-        self.original0 = nn.Parameter(_norm(weight))
+        self.original0 = nn.Parameter(torch.norm_except_dim(weight, 2, dim=2))
         self.original1 = nn.Parameter(weight)
 
     def forward(self) -> Tensor:
-        return self.original1 * (self.original0 / _norm(self.original1))
-
-
-def _norm(weight: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(weight, dim=(0, 1), keepdim=True)
+        # as torch computes it, to the last bit: trainings of 0.1.0 go on as they would have
+        return torch._weight_norm(self.original1, self.original0, 2)
 
 
 class NormalizedConvolution(nn.Module):
@@ -44,11 +41,12 @@ class NormalizedConvolution(nn.Module):
         super().__init__()
         self.kernel, self.padding, self.groups = kernel, kernel // 2, groups
         self.channels_per_group = channels // groups
-        weight = torch.empty(channels, self.channels_per_group, kernel)
+        # draws as many random numbers as 0.1.0 did: models with the same seed start the same
+        conv = nn.Conv1d(channels, channels, kernel, groups=groups)
         # as in wav2vec 2.0 (Baevski et al., 2020)
-        nn.init.normal_(weight, std=math.sqrt(4 / (kernel * channels)))
+        nn.init.normal_(conv.weight, std=math.sqrt(4 / (kernel * channels)))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.parametrizations = nn.ModuleDict({"weight": WeightNorm(weight)})
+        self.parametrizations = nn.ModuleDict({"weight": WeightNorm(conv.weight.detach())})
 
     @property
     def weight(self) -> Tensor:
