@@ -178,7 +178,8 @@ def test_folder_of_another_experiment_is_refused(voices, finished):
 
 def test_small_scale_from_the_command_line(voices, tmp_path, monkeypatch):
     """Of its arms, those that say whether pruning learns: others are those of the tiny scale"""
-    scale = replace(SMALL, sparsities={"gates": {0.8: 1}})
+    epochs = {"pretrain": 8, "fine_tune": 10, "prune": 8, "distil": 1, "train": 6}
+    scale = replace(SMALL, sparsities={"gates": {0.8: 1}}, **epochs)
     monkeypatch.setattr("pyannote_prune.evidence.command.SMALL", scale)
     output = tmp_path / "accuracy"
     command = ["benchmark", "accuracy", str(voices), "--small", "--output", str(output)]
