@@ -111,7 +111,7 @@ def test_killed_then_continued_ends_as_if_undisturbed(voices, finished, tmp_path
     assert len(children) >= 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=90)
     assert not alive
 
     Experiment(voices, tmp_path / "run", scale)(num_jobs=2)
