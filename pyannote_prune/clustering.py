@@ -6,6 +6,8 @@ import numpy as np
 from pyannote.audio.pipelines import clustering
 from pyannote.core import SlidingWindowFeature
 
+from .settings import MIN_CLEAN_RATIO
+
 
 class CleanSpeechFilter:
     """Mixin for clusterings of pyannote.audio: how much clean speech an embedding needs
@@ -16,7 +18,7 @@ class CleanSpeechFilter:
     them have that much: short recordings and short turns keep their speakers.
     """
 
-    min_clean_ratio = 0.1
+    min_clean_ratio = MIN_CLEAN_RATIO
 
     def filter_embeddings(
         self, embeddings: np.ndarray, segmentations: SlidingWindowFeature, *args, **kwargs

@@ -114,7 +114,7 @@ def _copied_parts(parts: str | Path, plda: str | Path | None) -> dict[str, Path]
     if plda is not None:
         found["plda"] = Path(plda)
     for part, folder in found.items():
-        _check_files(folder, part, "parts" if plda is None or part != "plda" else "plda")
+        _check_files(folder, part, "plda" if part == "plda" and plda is not None else "parts")
     return found
 
 
@@ -126,10 +126,10 @@ def _check_files(folder: Path, part: str, argument: str):
             f"{', '.join(missing)}."
         )
     for name in PARTS[part]:
-        _check_part(folder / name)
+        _check_part(folder / name, argument)
 
 
-def _check_part(path: Path):
+def _check_part(path: Path, argument: str):
     """Refuse to pass on what could execute code: pyannote.audio loads embeddings as they are"""
     try:
         if path.suffix == ".npz":
@@ -142,7 +142,7 @@ def _check_part(path: Path):
     # numpy has no exception of its own for damaged files
     except Exception as error:
         raise ValueError(
-            f"`parts` must have files that hold numbers alone, found {str(path)!r}: "
+            f"`{argument}` must have files that hold numbers alone, found {str(path)!r}: "
             f"{str(error) or repr(error)} To refer to the files of the hub as they are, give the "
             "hub id."
         ) from error

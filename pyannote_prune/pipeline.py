@@ -24,7 +24,13 @@ from .confined import find_inside
 from .embedding import SharedFramesEmbedding, can_share_frames
 from .precision import knows_bfloat16
 from .segmentation import WavLMSegmentation
-from .settings import check_bounds, check_clustering, check_dtype, check_median_filter
+from .settings import (
+    check_bounds,
+    check_clean_ratio,
+    check_clustering,
+    check_dtype,
+    check_median_filter,
+)
 from .tensors import is_safetensors
 
 
@@ -43,12 +49,8 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
     min_speakers, max_speakers : int, optional
         Bounds for files that come without any information on their number of speakers.
         Default to none.
-    min_clean_ratio : float, optional
-        Share of a window, in (0, 1], that speakers have to speak alone for their embeddings to be
-        clustered, if two of a recording do. Defaults to the rule of pyannote.audio: 0.2, always.
-    constrained_assignment : bool, optional
-        Assign speakers of a window to different clusters. Defaults to what the clustering of
-        pyannote.audio does: VBx does, agglomerative clustering does not.
+    min_clean_ratio, constrained_assignment : optional
+        Rules of clustering: see `pyannote_prune.DiarizationSettings`.
     first_channel : bool, optional
         Listen to the first channel of recordings, unless a file says which one ("channel").
         Defaults to the average of all channels.
@@ -87,6 +89,7 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         check_median_filter(median_filter)
         check_bounds(min_speakers, max_speakers)
         check_dtype(segmentation_dtype)
+        check_clean_ratio(min_clean_ratio)
         check_clustering(
             kwargs.get("clustering", "VBxClustering"), min_clean_ratio, constrained_assignment
         )

@@ -18,6 +18,7 @@ from .gates import DROP_RATES
 from .schema import read_yaml, refuse, rule, section
 from .settings import (
     MEDIAN_FILTER,
+    MIN_CLEAN_RATIO,
     ORACLE_SETTINGS,
     WITH_OPTIONS,
     DiarizationSettings,
@@ -173,7 +174,7 @@ class Export:
     clustering: str = rule("VBxClustering", choices=WITH_OPTIONS)
     segmentation_step: float = rule(0.1, above=0, maximum=1)
     median_filter: int | None = rule(None, minimum=1)
-    min_clean_ratio: float = rule(0.1, above=0, maximum=1)
+    min_clean_ratio: float = rule(MIN_CLEAN_RATIO, above=0, maximum=1)
 
     def __post_init__(self):
         if self.median_filter is not None and self.median_filter % 2 == 0:

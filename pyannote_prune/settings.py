@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-# frames of the median filter of DiariZen
+# of DiariZen: frames of its median filter, and share of clean speech in a window
 MEDIAN_FILTER = 11
+MIN_CLEAN_RATIO = 0.1
 
 # clusterings of pyannote.audio with `min_clean_ratio` and `constrained_assignment`
 WITH_OPTIONS = ("AgglomerativeClustering", "VBxClustering")
@@ -81,9 +82,10 @@ class DiarizationSettings:
         check_median_filter(self.median_filter)
         check_bounds(self.min_speakers, self.max_speakers)
         check_dtype(self.segmentation_dtype)
+        check_clean_ratio(self.min_clean_ratio)
         # oracle clustering, without embeddings, has no use for the options of others
-        name = self.clustering if self.needs_embeddings else WITH_OPTIONS[0]
-        check_clustering(name, self.min_clean_ratio, self.constrained_assignment)
+        if self.needs_embeddings:
+            check_clustering(self.clustering, self.min_clean_ratio, self.constrained_assignment)
 
     @property
     def needs_embeddings(self) -> bool:
@@ -129,12 +131,15 @@ def check_dtype(name: str | None):
         )
 
 
-def check_clustering(name: str, min_clean_ratio: float | None, constrained: bool | None):
-    if min_clean_ratio is not None and not 0 < min_clean_ratio <= 1:
+def check_clean_ratio(ratio: float | None):
+    if ratio is not None and not 0 < ratio <= 1:
         raise ValueError(
-            f"`min_clean_ratio` must be in (0, 1], found {min_clean_ratio}: it is a share of a "
-            "window (pyannote.audio has 0.2, DiariZen 0.1)."
+            f"`min_clean_ratio` must be in (0, 1], found {ratio}: it is a share of a window "
+            "(pyannote.audio has 0.2, DiariZen 0.1)."
         )
+
+
+def check_clustering(name: str, min_clean_ratio: float | None, constrained: bool | None):
     options = {"min_clean_ratio": min_clean_ratio, "constrained_assignment": constrained}
     for option, value in options.items():
         if value is not None and name not in WITH_OPTIONS:

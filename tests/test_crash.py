@@ -37,7 +37,7 @@ def test_killed_before_each_file_it_ends_as_if_undisturbed(tmp_path):
     assert {"recipe.yml", "pipeline", "summary.json"} <= {*points}
     for kill in kills:
         assert kill["killed"], kill
-    # what is being written has its place in a folder that exists: all but the very first
+    # each of them was about to take its place
     assert all(kill["drafts"] for kill in kills if kill["before"])
 
     finished, *killed = sorted(

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..settings import MEDIAN_FILTER, DiarizationSettings
+from ..settings import MEDIAN_FILTER, MIN_CLEAN_RATIO, DiarizationSettings
 from .arguments import CLUSTERING, Clustering, Inference, Method, VBx, known
 from .repository import CONFIG, find_repository, read_config
-
-# of a window, which has no key in `config.toml`; it can only switch the median filter on or off
-MIN_CLEAN_RATIO = 0.1
 
 
 def load_settings(
@@ -54,6 +51,7 @@ def load_settings(
             segmentation_batch_size=inference.batch_size,
             embedding_batch_size=inference.batch_size,
             embedding_exclude_overlap=True,
+            # `config.toml` can only switch it on or off
             median_filter=MEDIAN_FILTER if inference.apply_median_filtering else 1,
             min_speakers=clustering.min_speakers,
             max_speakers=clustering.max_speakers,

@@ -35,7 +35,12 @@ class WeightNorm(nn.Module):
 
 
 class NormalizedConvolution(nn.Module):
-    """Convolution of a sequence with a normalized weight"""
+    """Convolution of a sequence with a normalized weight, in the precision of autocast
+
+    On CPU, groups of less than 16 channels are in single precision all the same: with the matrix
+    units of recent x86 processors (AMX) and kernels of 8 frames or more, oneDNN gives other values
+    altogether in bfloat16 (torch 2.14.1).
+    """
 
     def __init__(self, channels: int, kernel: int, groups: int):
         super().__init__()
@@ -53,7 +58,15 @@ class NormalizedConvolution(nn.Module):
         return self.parametrizations["weight"]()
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.conv1d(features, self.weight, self.bias, padding=self.padding, groups=self.groups)
+        if features.device.type != "cpu" or self.channels_per_group >= 16:
+            return self._convolve(features, self.weight, self.bias)
+        with torch.autocast("cpu", enabled=False):
+            dtype = torch.promote_types(self.bias.dtype, torch.float32)
+            operands = (tensor.to(dtype) for tensor in (features, self.weight, self.bias))
+            return self._convolve(*operands).to(features.dtype)
+
+    def _convolve(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv1d(features, weight, bias, padding=self.padding, groups=self.groups)
 
 
 class PositionalConvolution(nn.Module):
@@ -68,23 +81,8 @@ class PositionalConvolution(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         num_frames = hidden.shape[1]
         # an even kernel gives one frame too many, at the end
-        position = self._convolve(hidden.transpose(1, 2))[..., :num_frames]
+        position = self.conv(hidden.transpose(1, 2))[..., :num_frames]
         return F.gelu(position).transpose(1, 2)
-
-    def _convolve(self, hidden: Tensor) -> Tensor:
-        """Convolve, in single precision where oneDNN is wrong in bfloat16
-
-        With the matrix units of recent x86 processors (AMX), groups of less than 16 channels and
-        kernels of 8 frames or more give other values altogether (torch 2.14.1).
-        """
-        conv = self.conv
-        if hidden.device.type != "cpu" or conv.channels_per_group >= 16:
-            return conv(hidden)
-        with torch.autocast("cpu", enabled=False):
-            dtype = torch.promote_types(conv.bias.dtype, torch.float32)
-            weight, bias = conv.weight.to(dtype), conv.bias.to(dtype)
-            options = {"padding": conv.padding, "groups": conv.groups}
-            return F.conv1d(hidden.to(dtype), weight, bias, **options).to(hidden.dtype)
 
 
 class RelativePositionBias(nn.Module):

@@ -15,7 +15,7 @@ PATIENCE = 30  # seconds
 LONGEST_MESSAGE = 4000
 
 fuzzing = settings(
-    # of each test: with three of them or more, each format of files has 500 cases at least
+    # of each test
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", 50)),
     deadline=None,
     suppress_health_check=[
