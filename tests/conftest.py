@@ -1,7 +1,9 @@
 """Data and small models shared by all tests"""
 
 import os
+import shutil
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 # before anything imports pyannote.audio or huggingface_hub: no telemetry, no network
@@ -12,6 +14,7 @@ import lightning
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from helpers import SHARED, tiny_model
 from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.audio.models.embedding import XVectorMFCC
@@ -43,6 +46,22 @@ def restore_registry():
     for remembered, content in zip(REMEMBERED, before, strict=True):
         remembered.clear()
         remembered.update(content)
+
+
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], object]) -> Path:
+    """Folder that `make` fills, once for all processes that run tests"""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    with FileLock(root / f"{name}.lock"):
+        if not folder.exists():
+            draft = root / f"{name}.draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir()
+            make(draft)
+            draft.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import generate_conversations
+from conftest import generate_conversations, made_once
 from helpers import CONFORMER, tiny_config, tiny_model
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
@@ -30,7 +30,8 @@ STAGES = ("1-fine-tune", "2-prune", "3-distil", "4-train")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    return generate_conversations(tmp_path_factory.mktemp("conversations"))
+    folder = made_once(tmp_path_factory, "generated-conversations", generate_conversations)
+    return folder / "database.yml"
 
 
 def tiny_recipe(database: Path, **pruning) -> dict:
@@ -57,10 +58,13 @@ def tiny_recipe(database: Path, **pruning) -> dict:
 
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory) -> Path:
-    """Folder of an undisturbed run"""
-    output = tmp_path_factory.mktemp("finished") / "run"
-    RecipeRun(Recipe.from_dict(tiny_recipe(data)), output)()
-    return output
+    """Folder of an undisturbed run, of which each process that runs tests has a copy"""
+
+    def train(folder: Path):
+        RecipeRun(Recipe.from_dict(tiny_recipe(data)), folder)()
+
+    original = made_once(tmp_path_factory, "finished-recipe", train)
+    return shutil.copytree(original, tmp_path_factory.mktemp("finished") / "run")
 
 
 def test_stages_leave_what_they_should(finished):
