@@ -62,6 +62,9 @@ def silence_dependencies():
     set_telemetry_metrics(False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(lightning|torch_audiomentations)\b")
+    # turns outside of annotated regions are left out, as they should be, whenever they are read
+    modified = 'Existing precomputed key "annotat'
+    warnings.filterwarnings("ignore", modified, module=r"pyannote\.database\b")
 
 
 @app.command()

@@ -13,16 +13,14 @@ from pyannote.audio import Audio
 from pyannote.audio.core.task import Scopes
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.database import FileFinder, Protocol, ProtocolFile, registry
-from pyannote.database.custom import meta_subset_iter, resolve_path
 
-from .reference_files import check_list, check_rttm, check_uem
+from .protocol_files import text_files
 from .schema import read_yaml, refuse
 from .shorten import shorten, spell
 from .suggest import did_you_mean
 
 SUBSETS = ("train", "development")
 WHY = {"development": " Checkpoints are chosen by their scores on it."}
-CHECKS = {".rttm": check_rttm, ".uem": check_uem}
 
 # durations are rounded, and those of compressed files are estimates: a few frames do not matter
 TOLERANCE = 0.1  # seconds
@@ -62,8 +60,9 @@ def load_protocol(database: Path, name: str) -> Protocol:
 def check_protocol(protocol: Protocol, duration: float):
     """Read training and development sets of a protocol, and say what is wrong
 
-    Recordings without speech and recordings that are listed twice are mere warnings. Speaker turns
-    outside of annotated regions are neither: pyannote.database removes them.
+    Recordings without speech, recordings that are listed twice and those that both sets have are
+    mere warnings. Speaker turns outside of annotated regions are neither: pyannote.database removes
+    them.
 
     Parameters
     ----------
@@ -79,15 +78,29 @@ def check_protocol(protocol: Protocol, duration: float):
         If a file is malformed, or if nothing can be trained on: the message names the file, or the
         recording.
     """
+    seen: dict[str, str] = {}
     for subset in SUBSETS:
+        check_references(protocol, subset)
         with saying_where(subset, protocol.name):
-            for check, path in _references(protocol, subset):
-                check(path)
-            doubts = _check_recordings(getattr(protocol, subset)(), duration)
+            doubts = _check_recordings(getattr(protocol, subset)(), duration, seen)
         if doubts:
             more = f", and {len(doubts) - 5} more doubts" if len(doubts) > 5 else ""
             place = f"In the {subset} set of {protocol.name}"
             warnings.warn(f"{place}, {', '.join(doubts[:5])}{more}.", stacklevel=2)
+
+
+def check_references(protocol: Protocol, subset: str):
+    """Check the text files of a subset, line by line
+
+    Raises
+    ------
+    OSError, ValueError
+        If pyannote.database cannot read one of them, or would misread it: the message names file
+        and line.
+    """
+    with saying_where(subset, protocol.name):
+        for text in text_files(protocol, subset):
+            text.check()
 
 
 @contextmanager
@@ -108,8 +121,17 @@ def saying_where(subset: str, name: str) -> Iterator[None]:
         raise ValueError(f"In the {subset} set of {name}: {kind}{error}") from error
 
 
-def _check_recordings(files: Iterable[ProtocolFile], duration: float) -> list[str]:
+def _check_recordings(
+    files: Iterable[ProtocolFile], duration: float, seen: dict[str, str]
+) -> list[str]:
     """Check that there is something to train on
+
+    Parameters
+    ----------
+    files : iterable of ProtocolFile
+    duration : float
+    seen : dict of str
+        Names of the recordings of other subsets, by audio file. Those of this one are added.
 
     Returns
     -------
@@ -117,6 +139,7 @@ def _check_recordings(files: Iterable[ProtocolFile], duration: float) -> list[st
         What is suspicious.
     """
     longest, doubts, uris, silent = (0.0, "nothing"), [], set(), set()
+    here = {}
     for file in files:
         _check_keys(file)
         uri, regions, annotation = file["uri"], annotated_audio(file), file["annotation"]
@@ -127,6 +150,11 @@ def _check_recordings(files: Iterable[ProtocolFile], duration: float) -> list[st
         if uri in uris:
             doubts.append(f"{uri!r} is listed twice")
         uris.add(uri)
+        here[str(file["audio"])] = uri
+    shared = [uri for audio, uri in here.items() if audio in seen]
+    if shared:
+        doubts.insert(0, f"{shorten(shared)} are recordings of another set too")
+    seen |= here
     if silent == uris:
         found = f"none, for instance of {min(uris)!r}" if uris else "no recording"
         raise ValueError(
@@ -200,34 +228,6 @@ def _duration(path: str) -> float:
     if not duration:
         raise ValueError(f"`audio` must not be empty, found {path!r}.")
     return duration
-
-
-def _references(protocol: Protocol, subset: str) -> Iterator[tuple]:
-    """Text files of a subset, with their checks. None for protocols that are defined by code"""
-    method = getattr(protocol, f"{subset}_iter", None)
-    if getattr(method, "func", None) is meta_subset_iter:
-        for name, subsets in method.args[4].items():
-            for part in subsets:
-                yield from _references(registry.get_protocol(name), part)
-        return
-    given = getattr(method, "keywords", {})
-    entries, database = given.get("entries", {}), given.get("database_yml")
-    uris = []
-    for key in ("uri", "annotation", "annotated"):
-        if key not in entries:
-            continue
-        name = entries[key]
-        if not isinstance(name, str):
-            found = f"`{key}` of the {subset} set"
-            raise ValueError(f"{database}: {found} must be a file name, found {shorten(name)}.")
-        check = check_list if key == "uri" else CHECKS.get(Path(name).suffix)
-        for uri in uris if "{" in name else [None]:
-            values = {"uri": uri, "database": given["database"], "subset": given["subset"]}
-            path = resolve_path(Path(name.format(**values)), database)
-            if check is not None:
-                yield check, path
-        if key == "uri":
-            uris = path.read_text(encoding="utf-8").split()
 
 
 def _names(plain: Any, database: Path) -> list[str]:

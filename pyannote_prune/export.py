@@ -92,12 +92,12 @@ def export_pipeline(
     return folder
 
 
-def check_new(folder: Path):
+def check_new(folder: Path, option: str = "folder"):
     """Refuse to write over anything"""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(
-            f"`folder` must not exist, or be empty, found {str(folder)!r}: choose another one, or "
-            "remove it first."
+            f"`{option}` must not exist, or be empty, found {str(folder)!r}: choose another one, "
+            "or remove it first."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,13 @@ from .export import check_new
 from .whole import remove_drafts_of, whole
 
 
-def claim(folder: Path, name: str, content: dict[str, Any]):
+def claim(
+    folder: Path,
+    name: str,
+    content: dict[str, Any],
+    option: str = "output",
+    is_same: Callable[[Difference], bool] = lambda difference: False,
+):
     """Make a folder that of a request, or check that it is
 
     Parameters
@@ -24,6 +31,10 @@ def claim(folder: Path, name: str, content: dict[str, Any]):
         File of that folder that says what was asked for, written here when the folder is new.
     content : dict
         What is asked for, in plain values.
+    option : str, optional
+        Argument that is the folder, for messages.
+    is_same : callable, optional
+        Whether a difference with the former request does not count. Defaults to none that does not.
 
     Raises
     ------
@@ -32,20 +43,23 @@ def claim(folder: Path, name: str, content: dict[str, Any]):
     """
     path = folder / name
     if not path.is_file():
-        claim_new(folder, name, content)
+        claim_new(folder, name, content, option)
         return
-    if differences := find_differences(path, content):
+    differences = find_differences(path, content)
+    if refused := [difference for difference in differences if not is_same(difference)]:
         raise ValueError(
-            f"`output` must be new, or the folder of the same {path.stem}, found {str(folder)!r}, "
-            f"whose {name} has other values of {', '.join(map(str, differences))}: choose another "
-            "folder."
+            f"`{option}` must be new, or the folder of the same {path.stem}, found "
+            f"{str(folder)!r}, whose {name} has other values of {', '.join(map(str, refused))}: "
+            "choose another folder."
         )
+    if differences:
+        write_yaml(content, path)
 
 
-def claim_new(folder: Path, name: str, content: dict[str, Any]):
+def claim_new(folder: Path, name: str, content: dict[str, Any], option: str = "output"):
     """Make a new, or empty, folder that of a request: see `claim`"""
     remove_drafts_of(folder / name)
-    check_new(folder)
+    check_new(folder, option)
     write_yaml(content, folder / name)
 
 

@@ -128,7 +128,7 @@ def small_recipe(num_epochs: float = 1.0, seed: int | None = None) -> dict[str, 
 
 
 def quickstart(
-    output: Path, num_epochs: float = 1.0, seed: int | None = None
+    output: Path, num_epochs: float | None = None, seed: int | None = None
 ) -> tuple[Score, Score]:
     """Fine-tune, prune, distil, train, export, and diarize
 
@@ -138,7 +138,7 @@ def quickstart(
         Folder to write. Must not exist, be empty, or come from an interrupted quickstart, which
         then goes on. Its `run` is that of `recipe.yml`, on the data in `data`.
     num_epochs : float, optional
-        Factor of the number of epochs. Defaults to 1.
+        Factor of the number of epochs. Defaults to 1, or to that of the quickstart that goes on.
     seed : int, optional
         Defaults to that of recipes, or of the quickstart that goes on.
 
@@ -150,7 +150,8 @@ def quickstart(
     Raises
     ------
     ValueError
-        If `output` is in use by anything else, a quickstart of another seed included.
+        If `output` is in use by anything else, a quickstart of another seed or of other numbers of
+        epochs included.
     """
     path = output / "recipe.yml"
     if not path.is_file():
@@ -158,16 +159,18 @@ def quickstart(
         remove_drafts_of(data)
         remove_drafts_of(path)
         if not data.is_dir():
-            check_new(output)
+            check_new(output, "output")
             write_data(draft)
             draft.rename(data)
-        write_yaml(small_recipe(num_epochs, seed), path)
+        write_yaml(small_recipe(num_epochs or 1.0, seed), path)
     recipe = Recipe.load(path)
     if seed not in (None, recipe.seed):
         raise ValueError(
             f"`seed` must be that of the quickstart in {str(output)!r} ({recipe.seed}), found "
             f"{seed}: choose another folder."
         )
+    if num_epochs is not None:
+        _check_epochs(recipe, num_epochs, output)
     run = RecipeRun(recipe, output / "run")
     run()
     teacher = load_checkpoint(run.folder("fine_tune") / MODEL)
@@ -175,6 +178,17 @@ def quickstart(
         before = export_pipeline(teacher, Path(folder) / "pipeline", settings=ORACLE_SETTINGS)
         reference = cost(teacher.wavlm)
         return score(before, reference), score(output / "run" / "pipeline", reference)
+
+
+def _check_epochs(recipe: Recipe, num_epochs: float, output: Path):
+    """Check that the recipe that goes on is as long as asked"""
+    for name, stage in small_recipe(num_epochs)["stages"].items():
+        found, asked = getattr(recipe.stages, name).max_epochs, stage["max_epochs"]
+        if found != asked:
+            raise ValueError(
+                f"`num_epochs` must be that of the quickstart in {str(output)!r} ({found} epochs "
+                f"of {name}), found {num_epochs:g} ({asked} epochs): choose another folder."
+            )
 
 
 def write_data(folder: Path):

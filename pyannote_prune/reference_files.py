@@ -58,6 +58,21 @@ def check_uem(path: Path):
     _check_lines(path, _check_region)
 
 
+def name_rule(name: str) -> str | None:
+    """Rule that a name breaks, if pyannote.database would not read it as it is written
+
+    >>> name_rule("NA")
+    'something else than a word that tables read as no value'
+    >>> name_rule("Nadia") is None
+    True
+    """
+    if len(name.split()) != 1:
+        return "one word, without spaces"
+    if not name.isprintable() or '"' in name:
+        return "printable characters, without quotation marks"
+    return "something else than a word that tables read as no value" if name in NO_VALUE else None
+
+
 def _check_lines(path: Path, check: Callable[[Sequence[str]], str | None]):
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")

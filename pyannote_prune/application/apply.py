@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pyannote.audio import Pipeline
-from pyannote.core import Annotation
-from pyannote.database.util import load_rttm
+from pyannote.core import Annotation, Segment
 
 from ..folders import write_json
+from ..protocol_files import WRONG_REFERENCE, without_references
 from ..whole import whole
 
 
@@ -38,6 +39,7 @@ def apply_pipeline(
     recordings: Iterable[Mapping[str, Any]],
     folder: Path,
     hook: Callable | None = None,
+    **options: int,
 ) -> Iterator[Applied]:
     """Diarize recordings that are not yet
 
@@ -51,6 +53,8 @@ def apply_pipeline(
         or not at all: a recording whose RTTM is there is not diarized again.
     hook : callable, optional
         That of a pipeline: see `pyannote.audio.pipelines.utils.hook`.
+    **options
+        Arguments of the pipeline: `num_speakers`, `min_speakers`, `max_speakers`.
 
     Yields
     ------
@@ -62,7 +66,7 @@ def apply_pipeline(
         try:
             if not path.exists():
                 start = time.perf_counter()
-                _diarize(pipeline, recording, path, hook)
+                _diarize(pipeline, recording, path, hook, options)
                 seconds = time.perf_counter() - start
             # times as they are written, so that scores are the same the next time
             yield Applied(recording, _read(path, recording["uri"]), seconds=seconds)
@@ -77,18 +81,58 @@ def say(error: Exception) -> str:
     return f"{type(error).__name__}: {message}"
 
 
-def _diarize(pipeline: Pipeline, recording: Mapping[str, Any], path: Path, hook: Callable | None):
-    output = pipeline(recording, hook=hook)
+def _needs_reference(pipeline: Pipeline) -> bool:
+    """Whether clustering is told by the reference who speaks, or how many do"""
+    return getattr(pipeline, "_expects_num_speakers", False)
+
+
+def _diarize(
+    pipeline: Pipeline,
+    recording: Mapping[str, Any],
+    path: Path,
+    hook: Callable | None,
+    options: Mapping[str, int],
+):
+    uri = recording["uri"]
+    if len(uri.split()) != 1:
+        raise ValueError(f"RTTM has no names with spaces, found {uri!r}: rename that recording.")
+    has_reference = _needs_reference(pipeline)
+    if has_reference and not options and recording.get("annotation") is None:
+        why = recording.get(WRONG_REFERENCE, f"found none of {uri!r}.")
+        raise ValueError(f"this pipeline must be told by a reference who speaks, {why}")
+    # others would look at references to give their names to speakers
+    file = recording if has_reference else without_references(recording)
+    output = pipeline(file, hook=hook, **options)
+    if has_reference:
+        output = _anonymous(output)
     diarization = getattr(output, "speaker_diarization", output)
-    diarization.uri = recording["uri"]
+    diarization.uri = uri
     if hasattr(output, "serialize"):
-        write_json(output.serialize(), path.with_name(f"{recording['uri']}.json"))
+        write_json(output.serialize(), path.with_name(f"{uri}.json"))
     # last: it says that this recording is done
     with whole(path) as draft, draft.open("w", encoding="utf-8") as file:
         diarization.write_rttm(file)
 
 
+def _anonymous(output: Any) -> Any:
+    """Same output, with SPEAKER_00, SPEAKER_01... rather than the names of a reference"""
+    diarization = getattr(output, "speaker_diarization", output)
+    names = {label: f"SPEAKER_{i:02d}" for i, label in enumerate(diarization.labels())}
+    if diarization is output:
+        return output.rename_labels(names)
+    exclusive = output.exclusive_speaker_diarization.rename_labels(names)
+    renamed = diarization.rename_labels(names)
+    return replace(output, speaker_diarization=renamed, exclusive_speaker_diarization=exclusive)
+
+
 def _read(path: Path, uri: str) -> Annotation:
-    # `load_rttm` needs one turn
-    found = load_rttm(path) if path.stat().st_size else {}
-    return found.get(uri, Annotation(uri=uri))
+    """Speaker turns as they were written: pandas would not read all names"""
+    annotation = Annotation(uri=uri)
+    with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+        for track, line in enumerate(lines):
+            # not other spaces, which names may have
+            fields = re.split("[ \t]+", line.strip(" \t\n"))
+            if fields[0] == "SPEAKER":
+                start, duration = map(float, fields[3:5])
+                annotation[Segment(start, start + duration), track] = fields[7]
+    return annotation

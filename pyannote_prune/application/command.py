@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,13 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 from rich.console import Console
 from rich.markup import escape
 
-from .apply import Applied, apply_pipeline, say
+from ..reference_files import name_rule
+from ..shorten import shorten
+from .apply import Applied, apply_pipeline
 from .bars import Bars
-from .pretrained import claim_results, load_pipeline
+from .pretrained import check_speakers, claim_results, load_pipeline
 from .recordings import SUBSETS, recordings_of_paths, recordings_of_protocol
+from .scores import add_score, write_scores
 
 Subset = Enum("Subset", {name: name for name in SUBSETS}, type=str)
 
@@ -34,47 +38,102 @@ def apply(
         "database.yml"
     ),
     subset: Annotated[Subset, typer.Option(help="Of the protocol.")] = Subset.test,
+    num_speakers: Annotated[
+        int | None, typer.Option(help="Number of speakers of each recording.", min=1)
+    ] = None,
+    min_speakers: Annotated[
+        int | None, typer.Option(help="Least number of speakers of a recording.", min=1)
+    ] = None,
+    max_speakers: Annotated[
+        int | None, typer.Option(help="Largest number of speakers of a recording.", min=1)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1...")] = "auto",
 ):
     """
     Diarize RECORDINGS, or those of a protocol: one RTTM and one JSON file for each
 
     Those that cannot be read are told at the end, and do not stop the others. An interrupted
-    command goes on. Diarization error rates are given for protocols with references.
+    command goes on. Diarization error rates are given for protocols with references: those that
+    are malformed, or without any turn, are told and do not count.
     """
     if (protocol is None) == (not recordings):
         found = "both" if recordings else "nothing"
         raise ValueError(f"either `recordings` or `--protocol` must be given, found {found}.")
+    request = {}
     if protocol is None:
         todo = recordings_of_paths(recordings)
         source = sorted({str(one["audio"].resolve().parent) for one in todo})
     else:
         todo = recordings_of_protocol(database, protocol, subset.value)
         source = protocol
+        request = {"subset": subset.value, "database": str(database.resolve())}
+    speakers = _given(
+        num_speakers=num_speakers, min_speakers=min_speakers, max_speakers=max_speakers
+    )
     loaded = load_pipeline(pipeline, device)
-    claim_results(into, pipeline, source)
-    console, failures, metric = Console(), {}, DiarizationErrorRate()
+    check_speakers(loaded, speakers)
+    replaced = claim_results(into, pipeline, source, todo, **request, **speakers)
+    console, failures, unscored = Console(), {}, {}
+    metric = DiarizationErrorRate()
+    if replaced:
+        _print(console, f"Replaced since they were diarized, hence done again: {_names(replaced)}")
     with Bars(len(todo), console) as bars:
-        for applied in apply_pipeline(loaded, todo, into, bars.hook):
-            uri, error = applied.recording["uri"], applied.error
+        for applied in apply_pipeline(loaded, todo, into, bars.hook, **speakers):
+            uri = applied.recording["uri"]
             bars.advance(escape(_line(applied)))
-            if protocol is not None and error is None:
-                error = _score(metric, applied)
-            if error is not None:
-                failures[uri] = error
-    if metric.results_:
-        metric.report().to_csv(into / "scores.csv")
-        rate = f"DER {abs(metric):.2%} over {len(metric.results_)} recordings"
-        console.print(
-            f"{rate} (no collar, overlaps included): {into / 'scores.csv'}", soft_wrap=True
+            if applied.error is not None:
+                failures[uri] = applied.error
+            elif (error := add_score(metric, applied)) is not None:
+                unscored[uri] = error
+    for line in write_scores(metric, into):
+        _print(console, line)
+    _print(console, f"Wrote {into}")
+    if misread := [one["uri"] for one in todo if name_rule(one["uri"]) is not None]:
+        _print(
+            console,
+            f"pyannote.database and pandas read other names than {_names(misread)} in RTTM: rename "
+            "these recordings if you use them.",
         )
-    console.print(f"Wrote {into}", highlight=False, soft_wrap=True)
-    if failures:
-        lines = "\n".join(f"  {uri}: {error}" for uri, error in failures.items())
-        raise ValueError(
-            f"{len(failures)} of {len(todo)} recordings could not be done:\n{lines}\nMend them, "
-            "and run the same command: it leaves the others as they are."
-        )
+    if failures or unscored:
+        raise ValueError(_complaint(failures, unscored, len(todo)))
+
+
+def _given(**options: int | None) -> dict[str, int]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _print(console: Console, line: str):
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _names(uris: Sequence[str]) -> str:
+    """A few names, and how many more there are"""
+    more = f" and {len(uris) - 5} more" if len(uris) > 5 else ""
+    return ", ".join(map(shorten, uris[:5])) + more
+
+
+def _complaint(failures: Mapping[str, str], unscored: Mapping[str, str], total: int) -> str:
+    """What is wrong with which recordings, and what to do"""
+    lines = []
+    for errors, what in (
+        (failures, "could not be done"),
+        (unscored, "have no score, and count in no error rate"),
+    ):
+        if errors:
+            lines += [f"{len(errors)} of {total} recordings {what}:", *_group(errors)]
+    lines.append("Mend them, and run the same command: it leaves the others as they are.")
+    return "\n".join(lines)
+
+
+def _group(errors: Mapping[str, str]) -> list[str]:
+    """A line for each error, which several recordings may have"""
+    uris: dict[str, list[str]] = {}
+    for uri, error in errors.items():
+        uris.setdefault(error, []).append(uri)
+    return [
+        f"  {first}{f' and {len(others)} more' if others else ''}: {error}"
+        for error, (first, *others) in uris.items()
+    ]
 
 
 def _line(applied: Applied) -> str:
@@ -85,21 +144,3 @@ def _line(applied: Applied) -> str:
     speakers = f"{num_speakers} speaker{'s' if num_speakers != 1 else ''}"
     took = f" in {applied.seconds:.1f} s" if applied.seconds else ", already there"
     return f"{applied.recording['uri']}: {speakers}{took}"
-
-
-def _score(metric: DiarizationErrorRate, applied: Applied) -> str | None:
-    """Count errors of a recording that has a reference
-
-    Returns
-    -------
-    error : str or None
-        What is wrong with the reference.
-    """
-    recording = applied.recording
-    try:
-        if recording.get("annotation") is not None:
-            metric(recording["annotation"], applied.diarization, uem=recording["annotated"])
-    # those of loaders of references
-    except Exception as error:
-        return f"no score, {say(error)}"
-    return None

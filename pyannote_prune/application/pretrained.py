@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from pyannote.audio import Pipeline
 
-from ..folders import claim
+from ..folders import Difference, claim
+from ..replaced import remove_replaced
 from ..whole import remove_drafts
 from .apply import say
 
-REQUEST = "application.yml"
+REQUEST, RECORDINGS = "application.yml", "recordings.csv"
 
 
 def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
@@ -54,25 +57,98 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
     return loaded.to(torch.device(device))
 
 
-def claim_results(folder: Path, pipeline: str, source: Any):
-    """Make a folder that of the results of one pipeline on recordings of one origin
+def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]):
+    """Check that a pipeline can be told how many speakers there are
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    speakers : dict of int
+        Some of "num_speakers", "min_speakers" and "max_speakers".
+
+    Raises
+    ------
+    ValueError
+        If they contradict each other, or if the pipeline has no use for them.
+    """
+    given = " and ".join(f"--{name.replace('_', '-')} {n}" for name, n in speakers.items())
+    if "num_speakers" in speakers and len(speakers) > 1:
+        raise ValueError(
+            f"`--num-speakers` must be given alone, found {given}: it says exactly how many."
+        )
+    if speakers.get("min_speakers", 1) > speakers.get("max_speakers", float("inf")):
+        raise ValueError(f"`--min-speakers` must be at most `--max-speakers`, found {given}.")
+    if not speakers.keys() <= inspect.signature(pipeline.apply).parameters.keys():
+        raise ValueError(
+            f"`pipeline` must be one of speaker diarization for {given}, found a "
+            f"{type(pipeline).__name__}: leave them out."
+        )
+    if speakers and getattr(pipeline, "klustering", None) == "OracleClustering":
+        raise ValueError(
+            f"`pipeline` must not have oracle clustering for {given}: it is told by references who "
+            "speaks. Leave them out."
+        )
+
+
+def claim_results(
+    folder: Path,
+    pipeline: str,
+    source: Any,
+    recordings: Iterable[Mapping[str, Any]] = (),
+    **request: Any,
+) -> list[str]:
+    """Reserve a folder for the results of one pipeline on recordings of one origin
+
+    Results of recordings that were replaced since are removed.
 
     Parameters
     ----------
     folder : Path
-        Must not exist, be empty, or come from the same pipeline and origin.
+        Must not exist, be empty, or come from the same pipeline and origin, which may have moved.
     pipeline : str
         Exported folder (the same one if its files are the same), or hub id.
     source : str or list of str
-        Where recordings come from: names are unique in there only.
+        Where recordings come from, protocol or folders: names are unique in there only.
+    recordings : iterable of dict, optional
+        Recordings of that origin, with "uri" and "audio".
+    **request
+        What else results depend on: `subset` and `database` of a protocol, numbers of speakers.
+
+    Returns
+    -------
+    replaced : list of str
+        Names of recordings whose results were removed.
 
     Raises
     ------
     ValueError
         If the folder is in use.
     """
-    claim(folder, REQUEST, {"pipeline": _identity(pipeline), "source": source})
+    content = {"pipeline": _identity(pipeline), "source": source, **request}
+    claim(folder, REQUEST, content, "--into", _is_same)
     remove_drafts(folder)
+    sources = {one["uri"]: path for one in recordings if (path := _audio_path(one)) is not None}
+    results = {uri: [folder / f"{uri}.rttm", folder / f"{uri}.json"] for uri in sources}
+    return remove_replaced(folder / RECORDINGS, sources, results)
+
+
+def _is_same(difference: Difference) -> bool:
+    """Whether a place is the former one, which has moved, or which 0.1.0 did not write"""
+    key, there = difference.key, difference.there
+    if key == "database":
+        return there is None or not Path(there).exists()
+    if key == "source" and isinstance(there, list) and isinstance(difference.here, list):
+        return not any(Path(path).exists() for path in there)
+    return key == "subset" and there is None
+
+
+def _audio_path(recording: Mapping[str, Any]) -> Path | None:
+    try:
+        audio = recording["audio"]
+    # file finders: this recording is told when its turn comes
+    except Exception:
+        return None
+    return Path(audio) if isinstance(audio, str | Path) else None
 
 
 def _identity(pipeline: str) -> str:

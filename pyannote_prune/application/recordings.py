@@ -9,6 +9,7 @@ from typing import Any
 
 from ..audio_files import EXTENSIONS, audio_files
 from ..check_protocol import load_protocol, saying_where
+from ..protocol_files import list_recordings
 from ..shorten import shorten
 
 SUBSETS = ("train", "development", "test")
@@ -64,7 +65,7 @@ def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mappi
     Returns
     -------
     recordings : list of ProtocolFile
-        Nothing is read yet but names.
+        References that cannot be read are left out: see `list_recordings`.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mappi
     """
     protocol = load_protocol(database, name)
     with saying_where(subset, name):
-        recordings = list(getattr(protocol, subset)())
+        recordings = list_recordings(protocol, subset)
         check_names(recordings)
     return recordings
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from ..reference_files import name_rule
+from ..replaced import remove_replaced
 from ..whole import whole
 from .audio import convert, get_duration
 from .layouts import CORPORA, Corpus
@@ -24,7 +26,8 @@ def prepare(
     """Write the audio, lists, RTTM and UEM of a corpus, as `database.yml` expects them
 
     Nothing is converted before all files are there and all references are read. Recordings that
-    are there are not converted again: the same call goes on with what was interrupted.
+    are there are not converted again, unless their source was replaced: the same call goes on with
+    what was interrupted.
 
     Parameters
     ----------
@@ -59,11 +62,17 @@ def prepare(
     folder = Path(output) / layout.name
     for name in ("audio", "lists", "rttm", "uem"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    audio_files = {one.uri: folder / "audio" / f"{one.uri}.wav" for one in recordings}
+    remove_replaced(
+        folder / "recordings.csv",
+        {one.uri: one.audio for one in recordings},
+        {uri: [path] for uri, path in audio_files.items()},
+    )
     summaries, done = {}, 0
     for subset in SUBSETS:
         durations = {}
         for recording in subsets[subset]:
-            audio = folder / "audio" / f"{recording.uri}.wav"
+            audio = audio_files[recording.uri]
             if not audio.is_file():
                 convert(recording.audio, audio)
             durations[recording.uri] = get_duration(audio)
@@ -88,10 +97,10 @@ def check_files(recordings: Sequence[Recording], name: str, origin: str):
     """Raise an error that tells what to download"""
     missing = {}
     for recording in recordings:
-        if len(recording.uri.split()) != 1:
+        if (rule := name_rule(recording.uri)) is not None:
             raise ValueError(
-                f"Names of recordings must not have spaces, found {str(recording.audio)!r}: "
-                "rename it."
+                f"Names of recordings must be {rule}, found {recording.uri!r} "
+                f"({str(recording.audio)!r}): rename it."
             )
         paths = [recording.audio, recording.reference, recording.regions]
         paths = [path for path in paths if path is not None]
@@ -118,15 +127,15 @@ def read_turns(recording: Recording) -> list[Turn]:
     Raises
     ------
     ValueError
-        If the file is malformed, or if the name of a speaker has spaces, which RTTM forbids.
+        If the file is malformed, or if the name of a speaker would be read as another one.
     """
     path = recording.reference
     turns = read_textgrid(path) if path.suffix == ".TextGrid" else read_rttm(path)
     for turn in turns:
-        if len(turn.speaker.split()) != 1:
+        if (rule := name_rule(turn.speaker)) is not None:
             raise ValueError(
-                f"Names of speakers must not have spaces, nor be empty, found {turn.speaker!r} in "
-                f"{str(path)!r}: rename this speaker."
+                f"Names of speakers must be {rule}, found {turn.speaker!r} in {str(path)!r}: "
+                "rename this speaker."
             )
     return sorted(turns)
 

@@ -13,13 +13,16 @@ from typing import Any
 
 import torch
 import yaml
-from pyannote.database import FileFinder, registry
+from pyannote.database import Protocol
 
+from ..check_protocol import check_references, load_protocol, saying_where
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..folders import claim, write_json
 from ..magnitude import prune_by_magnitude
+from ..protocol_files import reference_of
 from ..recipe import RecipeRun
 from ..recipe_config import Recipe
+from ..schema import refuse
 from ..simulation import Simulation, TurnStatistics, simulate
 from ..wavlm.cost import cost
 from ..wavlm.presets import dense
@@ -85,9 +88,12 @@ class Experiment:
         RuntimeError
             If an arm fails: others that do not need it are run first.
         ValueError
-            If `output` belongs to another experiment, or if there is no such group.
+            If `output` belongs to another experiment, if there is no such group, or if there is
+            nothing to score against in the other domain.
         """
         arms = self.scale.arms(groups)
+        if self.out_of_domain:
+            self.load_out_of_domain()
         claim(self.output, "experiment.yml", self.to_dict())
         self.write_data()
         results = run_in_parallel(self, arms, num_jobs, report)
@@ -145,6 +151,17 @@ class Experiment:
         statistics = TurnStatistics.default().limited(scale.duration)
         return simulate(self.voices, self.output / "data", simulation, statistics)
 
+    def load_out_of_domain(self) -> Protocol:
+        """Protocol of the other domain, once its references are known to be readable"""
+        database, name = self.out_of_domain
+        protocol = load_protocol(database, name)
+        check_references(protocol, "development")
+        with saying_where("development", name):
+            for file in protocol.development():
+                if reference_of(file) is None:
+                    refuse("annotation", f"there for {file['uri']!r}", None)
+        return protocol
+
     def run_arm(self, arm: Arm) -> dict[str, Any]:
         """Train an arm, or what remains of it, and score it
 
@@ -174,9 +191,7 @@ class Experiment:
         pipeline = run.output / "pipeline"
         result["test"] = error_rates(pipeline, run.protocol.test())
         if self.out_of_domain and arm.method in ("dense", "gates"):
-            database, name = self.out_of_domain
-            registry.load_database(database)
-            protocol = registry.get_protocol(name, preprocessors={"audio": FileFinder()})
+            protocol = self.load_out_of_domain()
             result["out_of_domain"] = error_rates(pipeline, protocol.development())
         write_json(result, folder / RESULT)
         return result

@@ -10,6 +10,7 @@ from pyannote.database import registry
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
+from ..check_protocol import check_references, load_protocol
 from . import protocol as simulation
 from .statistics import TurnStatistics
 
@@ -69,8 +70,11 @@ def simulate(
         )
     statistics = None
     if like is not None:
-        registry.load_database(like)
-        statistics = TurnStatistics.measure(registry.get_protocol(protocol).train())
+        load_protocol(like, protocol)
+        # without its preprocessors: nothing is asked of audio
+        real = registry.get_protocol(protocol)
+        check_references(real, "train")
+        statistics = TurnStatistics.measure(real.train())
     options = simulation.Simulation(
         name=name,
         duration=duration,

@@ -14,12 +14,12 @@ import yaml
 from pyannote.core import Annotation
 from scipy.io import wavfile
 
-from ..folders import claim
+from ..folders import Difference, claim
 from ..whole import whole
 from .acoustics import noise, reverberate
 from .conversation import Stage, draw_turns
 from .statistics import TurnStatistics
-from .voices import LEVEL, SAMPLE_RATE, Recording, find_voices, read, split
+from .voices import LEVEL, SAMPLE_RATE, Recording, digest, find_voices, read, split
 
 SUBSETS = ("train", "development", "test")
 
@@ -120,7 +120,8 @@ def simulate(
         Recordings of single speakers: one folder of audio files per speaker, or one audio file
         per speaker and `index.csv` (speaker, start_sample, end_sample).
     output : Path
-        Folder to write. Must not exist, be empty, or come from the same simulation.
+        Folder to write. Must not exist, be empty, or come from the same simulation of the same
+        recordings.
     simulation : Simulation, optional
     statistics : TurnStatistics, optional
         Defaults to those of real meetings.
@@ -150,7 +151,8 @@ def simulate(
         )
     counts = {subset: getattr(simulation, f"num_{subset}") for subset in SUBSETS}
     counts = {subset: count for subset, count in counts.items() if count}
-    claim(output, "simulation.yml", to_plain(voices, simulation, statistics))
+    request = {**to_plain(voices, simulation, statistics), "recordings": digest(found)}
+    claim(output, "simulation.yml", request, is_same=_is_unknown)
     database = output / "database.yml"
     if database.is_file():
         return database
@@ -167,7 +169,7 @@ def simulate(
             wavfile.write(output / f"{uri}.wav", SAMPLE_RATE, to_int16(waveform))
             done += 1
             progress(done, total)
-        with (output / f"{subset}.rttm").open("w") as rttm:
+        with (output / f"{subset}.rttm").open("w", encoding="utf-8") as rttm:
             for annotation in references:
                 annotation.write_rttm(rttm)
         regions = (f"{uri} 1 0.000 {simulation.duration:.3f}\n" for uri in uris)
@@ -236,6 +238,11 @@ def to_plain(voices: Path, simulation: Simulation, statistics: TurnStatistics) -
     """Everything that conversations depend on"""
     options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(simulation).items()}
     return {"voices": str(voices.resolve()), **options, "statistics": statistics.to_dict()}
+
+
+def _is_unknown(difference: Difference) -> bool:
+    """Whether 0.1.0 did not write a value"""
+    return difference.key == "recordings" and difference.there is None
 
 
 def describe(name: str, subsets: list[str]) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
@@ -15,6 +17,7 @@ from pyannote.audio import Audio
 from torchaudio.functional import resample
 
 from ..audio_files import audio_files
+from ..reference_files import name_rule
 
 SAMPLE_RATE = 16000
 
@@ -59,7 +62,8 @@ def find_voices(folder: Path) -> dict[str, list[Recording]]:
     Raises
     ------
     ValueError
-        If there is no recording, or if `index.csv` is not what it should be.
+        If there is no recording, if `index.csv` is not what it should be, or if pyannote.database
+        would not read the name of a speaker as it is written.
     OSError
         If the folder does not exist.
     """
@@ -70,6 +74,12 @@ def find_voices(folder: Path) -> dict[str, list[Recording]]:
         )
     index = folder / "index.csv"
     voices = _read_index(index) if index.is_file() else _list_files(folder)
+    for speaker in voices:
+        if (rule := name_rule(speaker)) is not None:
+            raise ValueError(
+                f"Names of speakers of `voices` must be {rule}, found {speaker!r} in "
+                f"{str(index if index.is_file() else folder)!r}: rename this speaker."
+            )
     if not voices:
         raise ValueError(
             f"`voices` must be a folder of recordings, found none in {str(folder)!r}: it has one "
@@ -82,15 +92,21 @@ def _list_files(folder: Path) -> dict[str, list[Recording]]:
     voices = {}
     for speaker in sorted(path for path in folder.iterdir() if path.is_dir()):
         paths = audio_files(speaker.rglob("*"))
+        name = "_".join(speaker.name.split())
+        if name in voices:
+            raise ValueError(
+                f"Names of speakers of `voices` must differ, also once spaces are underscores, "
+                f"found {name!r} twice in {str(folder)!r}: rename one of these folders."
+            )
         if paths:
-            voices["_".join(speaker.name.split())] = [Recording(path) for path in paths]
+            voices[name] = [Recording(path) for path in paths]
     return voices
 
 
 def _read_index(index: Path) -> dict[str, list[Recording]]:
     files = {path.stem: path for path in audio_files(index.parent.iterdir())}
     voices: dict[str, list[Recording]] = {}
-    with index.open(newline="") as lines:
+    with index.open(newline="", encoding="utf-8-sig") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
             try:
                 take = int(row["take"]) if row.get("take") else None
@@ -104,6 +120,18 @@ def _read_index(index: Path) -> dict[str, list[Recording]]:
                     f"of that name, `start_sample` and `end_sample`, found {dict(row)}."
                 ) from error
     return voices
+
+
+def digest(voices: Mapping[str, Sequence[Recording]]) -> str:
+    """Digest of which recordings there are, by name, size and time of the last change"""
+    files = {path: path.stat() for parts in voices.values() for path in {one.path for one in parts}}
+    found = [
+        [speaker, one.path.name, one.start, one.end, one.take, stat.st_size, stat.st_mtime_ns]
+        for speaker, recordings in sorted(voices.items())
+        for one in recordings
+        for stat in [files[one.path]]
+    ]
+    return f"sha256:{hashlib.sha256(json.dumps(found).encode()).hexdigest()}"
 
 
 def split(recordings: Sequence[Recording], subset: str) -> list[Recording]:
