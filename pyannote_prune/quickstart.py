@@ -162,7 +162,7 @@ def quickstart(
             check_new(output, "output")
             write_data(draft)
             draft.rename(data)
-        write_yaml(small_recipe(num_epochs or 1.0, seed), path)
+        write_yaml(small_recipe(1.0 if num_epochs is None else num_epochs, seed), path)
     recipe = Recipe.load(path)
     if seed not in (None, recipe.seed):
         raise ValueError(

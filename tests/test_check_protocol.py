@@ -138,6 +138,14 @@ def test_recording_that_is_listed_twice_is_a_warning(folder):
         check_protocol(load(folder), 2.0)
 
 
+def test_recordings_that_both_sets_have_are_a_warning(folder):
+    for suffix in ("lst", "rttm", "uem"):
+        shutil.copy(folder / f"train.{suffix}", folder / f"development.{suffix}")
+    message = r"In the development set of .*, \['train0', .*\] are recordings of another set too"
+    with pytest.warns(UserWarning, match=message):
+        check_protocol(load(folder), 2.0)
+
+
 def test_empty_list_is_refused(folder):
     (folder / "train.lst").write_text("")
     refused(folder, "In the train set of .*, found no recording")

@@ -5,6 +5,7 @@ from pyannote.audio import Model
 from typer.testing import CliRunner
 
 from pyannote_prune import __main__ as cli
+from pyannote_prune.folders import write_yaml
 from pyannote_prune.quickstart import quickstart, small_recipe, write_data
 from pyannote_prune.recipe_config import Recipe
 
@@ -41,7 +42,16 @@ def test_recipe_of_the_quickstart_is_one_of_a_user(tmp_path):
     assert recipe.pruning.target_sparsity == 0.8
 
 
+def test_quickstart_of_other_numbers_of_epochs_is_refused(tmp_path):
+    write_data(tmp_path / "data")
+    write_yaml(small_recipe(0.5), tmp_path / "recipe.yml")
+    message = r"`num_epochs` must be that of the quickstart .*\(11 epochs of fine_tune\), found 1 "
+    with pytest.raises(ValueError, match=message):
+        quickstart(tmp_path, num_epochs=1)
+    assert not (tmp_path / "run").exists()
+
+
 def test_folder_in_use_is_refused(tmp_path):
     (tmp_path / "precious").write_text("do not touch")
-    with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
+    with pytest.raises(ValueError, match="`output` must not exist, or be empty"):
         quickstart(tmp_path)

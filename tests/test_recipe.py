@@ -283,7 +283,7 @@ def test_folder_of_anything_else_is_refused(data, tmp_path):
     (tmp_path / "a").mkdir()
     for path in precious:
         path.write_text("do not touch")
-    with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
+    with pytest.raises(ValueError, match="`output` must not exist, or be empty"):
         RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path)
     assert all(path.read_text() == "do not touch" for path in precious)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyannote.database.util import load_rttm, load_uem
 
-from pyannote_prune.reference_files import check_list, check_rttm, check_uem
+from pyannote_prune.reference_files import NO_VALUE, check_list, check_rttm, check_uem, name_rule
 
 TURN = "SPEAKER rec 1 0.5 1.25 <NA> <NA> Ann <NA> <NA>"
 
@@ -89,6 +89,34 @@ def test_other_encodings_are_refused(path):
     path.write_bytes("Zoé\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"reference.txt' must be text in UTF-8 .*: convert it"):
         check_list(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("", "without spaces"),
+        ("Ann Lee", "without spaces"),
+        ("Ann\tLee", "without spaces"),
+        ('"Ann', "without quotation marks"),
+        ("Ann\u200b", "printable characters"),
+        ("Ann\x1b", "printable characters"),
+        *((name, "no value") for name in sorted(NO_VALUE)),
+    ],
+)
+def test_names_that_are_misread_break_a_rule(path, name, rule):
+    assert rule in name_rule(name)
+    # as speakers, they are refused in a reference
+    path.write_text(TURN.replace("Ann", name), encoding="utf-8")
+    with pytest.raises(ValueError, match="line 1"):
+        check_rttm(path)
+
+
+@pytest.mark.parametrize("name", ["Ann", "Zoé", "'", "#", "001", "na", "NAN", "None_", "\u5f20"])
+def test_other_names_break_none(path, name):
+    assert name_rule(name) is None
+    path.write_text(TURN.replace("Ann", name), encoding="utf-8")
+    check_rttm(path)
+    assert load_rttm(path)["rec"].labels() == [name]
 
 
 # spaces around a name are not part of it

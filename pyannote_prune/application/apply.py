@@ -94,7 +94,7 @@ def _diarize(
     options: Mapping[str, int],
 ):
     uri = recording["uri"]
-    if len(uri.split()) != 1:
+    if {*uri} & {*" \t\r\n"}:
         raise ValueError(f"RTTM has no names with spaces, found {uri!r}: rename that recording.")
     has_reference = _needs_reference(pipeline)
     if has_reference and not options and recording.get("annotation") is None:

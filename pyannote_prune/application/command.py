@@ -39,13 +39,13 @@ def apply(
     ),
     subset: Annotated[Subset, typer.Option(help="Of the protocol.")] = Subset.test,
     num_speakers: Annotated[
-        int | None, typer.Option(help="Number of speakers of each recording.", min=1)
+        int | None, typer.Option(help="Number of speakers of each recording.")
     ] = None,
     min_speakers: Annotated[
-        int | None, typer.Option(help="Least number of speakers of a recording.", min=1)
+        int | None, typer.Option(help="Least number of speakers of a recording.")
     ] = None,
     max_speakers: Annotated[
-        int | None, typer.Option(help="Largest number of speakers of a recording.", min=1)
+        int | None, typer.Option(help="Largest number of speakers of a recording.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1...")] = "auto",
 ):

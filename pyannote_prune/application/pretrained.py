@@ -69,9 +69,11 @@ def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]):
     Raises
     ------
     ValueError
-        If they contradict each other, or if the pipeline has no use for them.
+        If they are not positive or contradict each other, or if the pipeline has no use for them.
     """
     given = " and ".join(f"--{name.replace('_', '-')} {n}" for name, n in speakers.items())
+    if any(number < 1 for number in speakers.values()):
+        raise ValueError(f"numbers of speakers must be positive, found {given}.")
     if "num_speakers" in speakers and len(speakers) > 1:
         raise ValueError(
             f"`--num-speakers` must be given alone, found {given}: it says exactly how many."

@@ -1,6 +1,7 @@
 """`pyannote-prune apply`"""
 
 import json
+import os
 import re
 import shutil
 
@@ -72,17 +73,25 @@ def test_results_are_those_of_the_pipeline_and_a_broken_file_stops_nothing(
         assert json.loads((tmp_path / "out" / f"{uri}.json").read_text()) == direct.serialize()
 
 
+def spoil(path):
+    """Damage a file as a disk does: nothing says that it changed"""
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def test_the_same_command_does_what_remains(pipeline, recordings, tmp_path):
     out = tmp_path / "out"
     apply(pipeline, recordings, "--into", out, code=1)
     before = written(out)
     # what was done is not done again, even if it could not be any more
-    (recordings / "one.wav").write_bytes(b"")
+    spoil(recordings / "one.wav")
     shutil.copy(recordings / "another one.wav", recordings / "broken.wav")
     output = apply(pipeline, recordings, "--into", out)
     assert re.search(r"one: \d speakers?, already there", output)
     assert re.search(r"broken: \d speakers? in \d", output)
     after = written(out)
+    assert before.pop("recordings.csv") != after.pop("recordings.csv")
     assert after.keys() - before.keys() == {"broken.rttm", "broken.json"}
     assert {name: after[name] for name in before} == before
 

@@ -1,5 +1,6 @@
 """From miniatures of official layouts to protocols"""
 
+import os
 import shutil
 import wave
 from pathlib import Path
@@ -151,7 +152,8 @@ def test_interrupted_preparation_goes_on(official, tmp_path, monkeypatch):
         prepare("alimeeting", official["alimeeting"], tmp_path)
     folder = tmp_path / "AliMeeting"
     files = [path.name for path in folder.rglob("*") if path.is_file()]
-    assert files == seen == ["R0003_M0046_MS002.wav"]
+    assert seen == ["R0003_M0046_MS002.wav"]
+    assert sorted(files) == [*seen, "recordings.csv"]
     before = (folder / "audio" / seen[0]).stat()
 
     again, steps = [], []
@@ -240,16 +242,33 @@ def test_malformed_uem_is_refused_with_its_line(official, tmp_path):
         prepare("ami", source, tmp_path / "data")
 
 
-@pytest.mark.parametrize("speaker", ["John Smith", " ", "N_SPK\t1"])
-def test_names_of_speakers_have_no_spaces(source, tmp_path, speaker):
+@pytest.mark.parametrize("speaker", ["John Smith", " ", "N_SPK\t1", "NA", 'J""D', "a\u00a0b"])
+def test_names_of_speakers_are_those_that_training_reads(source, tmp_path, speaker):
     path = source / "Train_Ali_far" / "textgrid_dir" / "R0003_M0047.TextGrid"
     write_text(path, textgrid([(0.0, 1.0, speaker)]))
-    with pytest.raises(ValueError, match=r"speakers must not have spaces.*R0003_M0047\.TextGrid'"):
+    with pytest.raises(ValueError, match=r"speakers must be .*found .*R0003_M0047\.TextGrid'"):
         prepare("alimeeting", source, tmp_path / "data")
 
 
-def test_names_of_recordings_have_no_spaces(source, tmp_path):
-    folder = source / "Train_Ali_far"
-    write_audio(folder / "audio_dir" / "R0003 (copy)_MS002.wav", sound("any"))
-    with pytest.raises(ValueError, match=r"recordings must not have spaces.*copy"):
+@pytest.mark.parametrize("name", ["R0003 (copy)_MS002", "R0003_\u00a0_MS002", 'R"0003_MS002'])
+def test_names_of_recordings_are_those_that_training_reads(source, tmp_path, name):
+    write_audio(source / "Train_Ali_far" / "audio_dir" / f"{name}.wav", sound("any"))
+    with pytest.raises(ValueError, match="Names of recordings must be .*, found .* rename it"):
         prepare("alimeeting", source, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_replaced_recordings_are_converted_again(source, tmp_path, monkeypatch):
+    prepare("alimeeting", source, tmp_path)
+    name = "R0003_M0047_MS006"
+    # another download, which is older than what was converted
+    path = source / "Train_Ali_far" / "audio_dir" / f"{name}.wav"
+    write_audio(path, sound("another"))
+    os.utime(path, ns=(10**18, 10**18))
+    convert, again = preparation.convert, []
+    monkeypatch.setattr(preparation, "convert", lambda a, b: [again.append(b.stem), convert(a, b)])
+    for _ in range(2):
+        prepare("alimeeting", source, tmp_path)
+        assert again == [name]
+    found = read(tmp_path / "AliMeeting" / "audio" / f"{name}.wav")
+    np.testing.assert_array_equal(found, sound("another")[:, 0])

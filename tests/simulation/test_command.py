@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from conftest import generate_conversations
 from pyannote.database import registry
 from typer.testing import CliRunner
 
@@ -50,3 +51,14 @@ def test_impossible_options_are_refused(voices, tmp_path, options, message):
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_references_that_training_would_refuse_are_not_measured(voices, tmp_path):
+    like = generate_conversations(tmp_path / "real", "Real")
+    rttm = like.with_name("train.rttm")
+    rttm.write_text(rttm.read_text().replace(" s0 ", " Ms A "))
+    command = ["simulate", str(voices), str(tmp_path / "data"), *FEW, "--like", str(like)]
+    result = CliRunner().invoke(app, [*command, "--protocol", "Real.SpeakerDiarization.Mini"])
+    assert result.exit_code == 1
+    assert "train.rttm', line 1: it must have at most 10 fields" in " ".join(result.output.split())
+    assert not (tmp_path / "data").exists()

@@ -1,12 +1,15 @@
 """Simulated conversations are an ordinary protocol, the same whenever they are written"""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from pyannote.audio import Audio
 from pyannote.database import FileFinder, registry
+from simulation.recordings import generate_voices
 
 from pyannote_prune.simulation import Simulation, TurnStatistics, simulate
 from pyannote_prune.simulation.protocol import SUBSETS, conversation
@@ -150,3 +153,32 @@ def test_too_few_speakers_are_refused(voices, tmp_path):
     with pytest.raises(ValueError, match="`max_speakers` must be at most the number of speakers"):
         simulate(voices, tmp_path / "data", replace(SMALL, max_speakers=9))
     assert not (tmp_path / "data").exists()
+
+
+def test_folder_of_recordings_that_were_replaced_is_refused(tmp_path):
+    voices = generate_voices(tmp_path / "voices", num_speakers=3, num_recordings=3)
+    one = Simulation(duration=2.0, num_train=1, num_development=0, num_test=0)
+    output = tmp_path / "data"
+    database = simulate(voices, output, one)
+    before = content(output)
+    assert simulate(voices, output, one) == database
+    path = voices / "speaker 1" / "01.wav"
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(10**18, 10**18))
+    with pytest.raises(ValueError, match="simulation.yml has other values of recordings"):
+        simulate(voices, output, one)
+    assert content(output) == before
+
+
+def test_folder_of_0_1_0_goes_on(tmp_path):
+    """It does not say which recordings there were"""
+    voices = generate_voices(tmp_path / "voices", num_speakers=3, num_recordings=3)
+    one = Simulation(duration=2.0, num_train=1, num_development=0, num_test=0)
+    simulate(voices, tmp_path / "data", one)
+    request = tmp_path / "data" / "simulation.yml"
+    after = yaml.safe_load(request.read_text())
+    before = {key: value for key, value in after.items() if key != "recordings"}
+    assert before != after
+    request.write_text(yaml.safe_dump(before))
+    simulate(voices, tmp_path / "data", one)
+    assert yaml.safe_load(request.read_text()) == after

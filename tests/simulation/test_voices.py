@@ -103,3 +103,29 @@ def test_lines_of_the_index_are_checked(tmp_path, row):
         writer.writerow(row)
     with pytest.raises(ValueError, match=r"index.csv, line 2: must have `speaker`"):
         find_voices(tmp_path)
+
+
+@pytest.mark.parametrize("speaker", ["NA", "null", '"Al', "None"])
+def test_speakers_that_training_would_refuse_are_refused(tmp_path, speaker):
+    message = "Names of speakers of `voices` must be .*found .*: rename this speaker"
+    (tmp_path / "folders" / speaker).mkdir(parents=True)
+    write_wav(tmp_path / "folders" / speaker / "1.wav", np.zeros(100))
+    with pytest.raises(ValueError, match=message):
+        find_voices(tmp_path / "folders")
+
+    (tmp_path / "files").mkdir()
+    write_wav(tmp_path / "files" / f"{speaker}.wav", np.zeros(100))
+    with (tmp_path / "files" / "index.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["speaker", "start_sample", "end_sample"])
+        rows.writerow([speaker, 0, 10])
+    with pytest.raises(ValueError, match=f"{message}|index.csv"):
+        find_voices(tmp_path / "files")
+
+
+def test_speakers_who_would_share_a_name_are_refused(tmp_path):
+    for name in ("Ann Lee", "Ann_Lee"):
+        (tmp_path / name).mkdir()
+        write_wav(tmp_path / name / "1.wav", np.zeros(100))
+    with pytest.raises(ValueError, match="must differ, .*found 'Ann_Lee' twice"):
+        find_voices(tmp_path)
