@@ -214,7 +214,7 @@ def export(
     ] = COMMUNITY_1,
     fast: Annotated[
         bool,
-        typer.Option("--fast", help="Share speaker embeddings' frames: same output, less time."),
+        typer.Option("--fast", help="What all exported pipelines are now.", hidden=True),
     ] = False,
     bfloat16: Annotated[
         bool,
@@ -236,8 +236,6 @@ def export(
         else:
             model, settings = load_diarizen(source), load_settings(source)
             plda = find_plda(source)
-        if fast:
-            settings = replace(settings, share_frames=True)
         if bfloat16:
             settings = replace(settings, segmentation_dtype="bfloat16")
         export_pipeline(model, folder, parts, settings, safetensors, plda)

@@ -24,8 +24,7 @@ PARTS = {
     "embedding": ("pytorch_model.bin",),
     "plda": ("xvec_transform.npz", "plda.npz"),
 }
-STOCK_PIPELINE = "pyannote.audio.pipelines.SpeakerDiarization"
-OUR_PIPELINE = "pyannote_prune.pipeline.SpeakerDiarization"
+PIPELINE = "pyannote_prune.pipeline.SpeakerDiarization"
 
 
 def export_pipeline(
@@ -52,9 +51,8 @@ def export_pipeline(
     settings : DiarizationSettings, optional
         Defaults to those of that pipeline.
     safetensors : bool, optional
-        Save the segmentation model as a safetensors file, from which nothing can be executed. The
-        pipeline is then one of this package, with the same results. Defaults to the format of
-        pyannote.audio.
+        Save the segmentation model as a safetensors file, from which nothing can be executed.
+        Defaults to the format of pyannote.audio.
     plda : str or Path, optional
         Folder of another PLDA ("xvec_transform.npz" and "plda.npz"), which is copied. Defaults to
         that of `parts`.
@@ -171,15 +169,14 @@ def _config(
         for part in PARTS:
             on_hub = {"checkpoint": hub_id, "subfolder": part}
             params[part] = f"$model/{part}" if part in copied else on_hub
-    if not settings.stock:
-        params["median_filter"] = settings.median_filter
-        params["min_speakers"] = settings.min_speakers
-        params["max_speakers"] = settings.max_speakers
-        params["first_channel"] = settings.first_channel
-        params["segmentation_dtype"] = settings.segmentation_dtype
-        if settings.needs_embeddings:
-            params["min_clean_ratio"] = settings.min_clean_ratio
-            params["constrained_assignment"] = settings.constrained_assignment
+        params["share_frames"] = settings.share_frames
+        params["min_clean_ratio"] = settings.min_clean_ratio
+        params["constrained_assignment"] = settings.constrained_assignment
+    params["median_filter"] = settings.median_filter
+    params["min_speakers"] = settings.min_speakers
+    params["max_speakers"] = settings.max_speakers
+    params["first_channel"] = settings.first_channel
+    params["segmentation_dtype"] = settings.segmentation_dtype
 
     hyper_parameters: dict[str, Any] = {
         "segmentation": {"min_duration_off": settings.min_duration_off}
@@ -189,7 +186,7 @@ def _config(
     return {
         "dependencies": {"pyannote.audio": "4.0.0", "pyannote-prune": __version__},
         "pipeline": {
-            "name": STOCK_PIPELINE if settings.stock and not safetensors else OUR_PIPELINE,
+            "name": PIPELINE,
             "params": params,
         },
         "params": hyper_parameters,

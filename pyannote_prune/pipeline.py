@@ -21,6 +21,7 @@ from scipy.ndimage import median_filter as scipy_median_filter
 from .checkpoint import load_checkpoint
 from .clustering import CLUSTERINGS
 from .confined import find_inside
+from .cropping import crop_to_audio
 from .embedding import SharedFramesEmbedding, can_share_frames
 from .precision import knows_bfloat16
 from .segmentation import WavLMSegmentation
@@ -37,8 +38,8 @@ from .tensors import is_safetensors
 class SpeakerDiarization(pipelines.SpeakerDiarization):
     """pyannote.audio's speaker diarization, with options that it does not have
 
-    Exported `config.yaml` files name this class when one of these options is used, and
-    pyannote.audio's own otherwise. Unlike the latter (as of 4.0.7), it also runs with
+    Exported `config.yaml` files name this class. Unlike that of pyannote.audio (as of 4.0.7), it
+    gives no turn after the end of the audio, and it also runs with
     `clustering="OracleClustering"`, without any speaker embedding nor PLDA.
 
     Parameters
@@ -198,13 +199,14 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
             file = ProtocolFile(file, {"channel": lambda _: 0})
         if num_speakers is min_speakers is max_speakers is None:
             min_speakers, max_speakers = self.min_speakers, self.max_speakers
-        return super().apply(
+        output = super().apply(
             file,
             num_speakers=num_speakers,
             min_speakers=min_speakers,
             max_speakers=max_speakers,
             **kwargs,
         )
+        return crop_to_audio(output, file)
 
 
 class NoPLDA(PLDA):

@@ -5,7 +5,7 @@ import released
 import torch
 import transformers
 from helpers import tiny_config, tiny_model
-from pyannote.audio import Model, Pipeline, pipelines
+from pyannote.audio import Model, Pipeline
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
@@ -98,7 +98,7 @@ def test_released_model_is_exported_with_its_settings(repository, parts, tmp_pat
 def test_checkpoint_is_exported(checkpoint, parts, tmp_path):
     run("export", checkpoint, tmp_path / "pipeline", "--parts", parts)
     pipeline = Pipeline.from_pretrained(tmp_path / "pipeline")
-    assert type(pipeline) is pipelines.SpeakerDiarization
+    assert type(pipeline) is SpeakerDiarization
     expected = Model.from_pretrained(checkpoint).state_dict()
     found = pipeline._segmentation.model.state_dict()
     assert found.keys() == expected.keys()

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from conftest import write_wav
-from pyannote.audio import Pipeline, pipelines
+from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 from pyannote.database.util import load_rttm
 
@@ -25,7 +25,7 @@ FAST = {"segmentation_step": 0.5}
 def test_exported_folder_runs_offline(checkpoint, parts, tmp_path):
     folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, DiarizationSettings(**FAST))
     pipeline = Pipeline.from_pretrained(folder)
-    assert type(pipeline) is pipelines.SpeakerDiarization
+    assert type(pipeline) is SpeakerDiarization
     model = pipeline._segmentation.model
     assert isinstance(model, WavLMSegmentation)
     expected = WavLMSegmentation.from_pretrained(checkpoint).state_dict()
@@ -75,7 +75,7 @@ def test_settings_reach_the_pipeline(checkpoint, parts, tmp_path):
 def test_default_settings_are_those_of_pyannote(checkpoint, parts, tmp_path):
     folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts)
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert config["pipeline"]["name"] == "pyannote.audio.pipelines.SpeakerDiarization"
+    assert config["pipeline"]["name"] == "pyannote_prune.pipeline.SpeakerDiarization"
     assert config["params"]["clustering"] == {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
 
 

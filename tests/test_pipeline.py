@@ -169,8 +169,9 @@ def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypat
     monkeypatch.setattr(
         pipelines.SpeakerDiarization,
         "apply",
-        lambda self, file, **kwargs: received.append(
-            [kwargs[k] for k in ("num_speakers", "min_speakers", "max_speakers")]
+        lambda self, file, **kwargs: (
+            received.append([kwargs[k] for k in ("num_speakers", "min_speakers", "max_speakers")])
+            or Annotation()
         ),
     )
     pipeline = SpeakerDiarization(**arguments, min_speakers=2, max_speakers=20)

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pyannote.audio import Pipeline
+from pyannote.audio import Pipeline, pipelines
 from pyannote.core import Annotation, Segment
 
+from ..cropping import crop_to_audio
 from ..folders import write_json
+from ..pipeline import SpeakerDiarization
 from ..protocol_files import WRONG_REFERENCE, without_references
 from ..whole import whole
 
@@ -103,6 +105,10 @@ def _diarize(
     # others would look at references to give their names to speakers
     file = recording if has_reference else without_references(recording)
     output = pipeline(file, hook=hook, **options)
+    # our class crops by itself
+    is_stock = isinstance(pipeline, pipelines.SpeakerDiarization)
+    if is_stock and not isinstance(pipeline, SpeakerDiarization):
+        output = crop_to_audio(output, file)
     if has_reference:
         output = _anonymous(output)
     diarization = getattr(output, "speaker_diarization", output)

@@ -13,6 +13,7 @@ import torch
 from pyannote.audio import Pipeline, pipelines
 from pyannote.audio.models.embedding import WeSpeakerResNet34
 
+from ..cropping import crop_to_audio
 from ..pipeline import NoPLDA, SpeakerDiarization
 from .experiment import SAMPLE_RATE, describe_machine, speech
 from .measure import take_turns
@@ -105,7 +106,8 @@ def measure_diarization(
 
     measures = take_turns({title: partial(run, title) for title in both}, num_rounds, device)
     medians = {title: measure.seconds for title, measure in measures.items()}
-    one, other = outputs["ours"], outputs["stock"]
+    # ours has no turn after the end of the audio
+    one, other = outputs["ours"], crop_to_audio(outputs["stock"], file)
     return {
         "machine": describe_machine(device),
         "name": name,
