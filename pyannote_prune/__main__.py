@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from rich.console import Console
 from yaml import YAMLError
 
 from .application.command import apply
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import check_suffix, load_checkpoint, save_checkpoint
 from .convert import is_diarizen, read_source
 from .corpora.command import prepare
 from .diarizen import find_plda, load_diarizen, load_settings
@@ -33,15 +34,41 @@ from .settings import DiarizationSettings
 from .simulation.command import simulate
 from .specifications import has_specifications, powerset_specifications
 from .speed.command import diarization, speed
+from .version import __version__
 from .wavlm import WavLMConfig
 from .wavlm.presets import PRESETS
 
-app = typer.Typer(
-    help="Prunable WavLM segmentation models for pyannote.audio.",
-    no_args_is_help=True,
-    add_completion=False,
-)
+app = typer.Typer(add_completion=False)
 console, errors = Console(), Console(stderr=True)
+
+
+def print_version(asked: bool):
+    if asked:
+        typer.echo(f"pyannote-prune {__version__}")
+        raise typer.Exit()
+
+
+@app.callback(no_args_is_help=True)
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True),
+    ] = False,
+):
+    """
+    Prunable WavLM segmentation models for pyannote.audio.
+    """
+    escape_unprintable()
+
+
+def escape_unprintable():
+    r"""Print characters that the encoding of the output lacks as \xe9 or \u4f1a, as errors are
+
+    Otherwise, the name of a file could end a command.
+    """
+    # streams that stand for the standard output may have no such method
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
@@ -97,6 +124,7 @@ def quickstart(
         ("What was pruned", "run/structure.png"),
         ("Training curves", "run/training.png"),
         ("Recipe to start from", "recipe.yml"),
+        ("Conversation, for pipelines to try", "data/sample.wav"),
     ):
         console.print(f"{name}: {output / path}", highlight=False, soft_wrap=True)
 
@@ -151,7 +179,8 @@ def convert(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            help="Checkpoint to write, as safetensors if its name ends so.", dir_okay=False
+            help="Checkpoint to write: .ckpt, .bin, .pt or .pth (PyTorch), or .safetensors.",
+            dir_okay=False,
         ),
     ],
     duration: Annotated[
@@ -168,6 +197,7 @@ def convert(
     Convert SOURCE into a CHECKPOINT that pyannote.audio reads
     """
     with readable_errors():
+        check_suffix(checkpoint)
         model = read_source(source)
         trained = has_specifications(model)
         if not trained:

@@ -14,12 +14,15 @@ from torch.torch_version import TorchVersion
 from .rebuild import rebuild
 from .segmentation import WavLMSegmentation, without_task_modules
 from .specifications import has_specifications
-from .tensors import is_safetensors, read_tensors, write_tensors
+from .tensors import SUFFIX, is_safetensors, read_tensors, write_tensors
 from .whole import whole
 
 # plain data that checkpoints of pyannote.audio hold beside tensors, and `torch.load` does not know
 # (the last one is the text that pyannote.audio 3 wrote as version of torch)
 SAFE_CLASSES = [Specifications, Problem, Resolution, TorchVersion]
+
+# what names of checkpoints end in, in the format of PyTorch
+PYTORCH = (".ckpt", ".bin", ".pt", ".pth")
 
 
 def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
@@ -30,15 +33,17 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
     model : WavLMSegmentation
         Its specifications must be known, i.e. it has a task, or was loaded from a checkpoint.
     path : str or Path
-        File to write. `Model.from_pretrained(path)` of pyannote.audio reads it, unless its name
-        ends in ".safetensors": `WavLMSegmentation.from_pretrained(path)` then does, and executes
-        nothing. An existing file is replaced in one go, once the new one is complete.
+        File to write, ".ckpt" for instance. `Model.from_pretrained(path)` of pyannote.audio reads
+        it, unless its name ends in ".safetensors": `WavLMSegmentation.from_pretrained(path)` then
+        does, and executes nothing. An existing file is replaced in one go, once the new one is
+        complete.
 
     Raises
     ------
     ValueError
-        If the model has no specifications.
+        If the model has no specifications, or if `path` ends as files of another format do.
     """
+    check_suffix(path)
     if not has_specifications(model) or not hasattr(model, "classifier"):
         raise ValueError(
             "`model` must have specifications and a classifier, found none: train it "
@@ -54,6 +59,21 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
     model.on_save_checkpoint(checkpoint)
     write = write_tensors if is_safetensors(path) else write_atomically
     write(checkpoint, Path(path))
+
+
+def check_suffix(path: str | Path):
+    """Refuse names that announce another format than those that are written
+
+    Raises
+    ------
+    ValueError
+        If the suffix of a name, if it has one, is not that of a checkpoint.
+    """
+    if Path(path).suffix.lower() not in ("", *PYTORCH, SUFFIX):
+        raise ValueError(
+            f"Names of checkpoints must end in {SUFFIX}, or, for the format of PyTorch, in "
+            f"{', '.join(PYTORCH)}, found {str(path)!r}: no other format is written."
+        )
 
 
 def write_atomically(content: Any, path: Path):

@@ -15,7 +15,7 @@ from .checkpoint import load_checkpoint, read_safely, save_checkpoint
 from .segmentation import WavLMSegmentation
 from .settings import DiarizationSettings
 from .version import __version__
-from .whole import DRAFT
+from .whole import DRAFT, draft_prefix
 
 COMMUNITY_1 = "pyannote/speaker-diarization-community-1"
 
@@ -24,6 +24,11 @@ PARTS = {
     "embedding": ("pytorch_model.bin",),
     "plda": ("xvec_transform.npz", "plda.npz"),
 }
+
+# names of folders do not end so
+OF_FILES = (".ckpt", ".bin", ".pt", ".pth", ".safetensors", ".onnx", ".yaml", ".yml", ".zip")
+OF_FILES += (".rttm", ".json", ".csv", ".txt", ".md", ".png", ".wav")
+
 PIPELINE = "pyannote_prune.pipeline.SpeakerDiarization"
 
 
@@ -75,7 +80,7 @@ def export_pipeline(
 
     # complete before it takes its final name: an interruption leaves no half pipeline
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(DRAFT, f".{folder.name}.", folder.parent) as temporary:
+    with tempfile.TemporaryDirectory(DRAFT, draft_prefix(folder), folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
         name = "model.safetensors" if safetensors else "pytorch_model.bin"
@@ -83,7 +88,9 @@ def export_pipeline(
         for part, source in copied.items():
             _copy(source, draft / part, PARTS[part])
         config = _config(settings, str(parts), copied, safetensors)
-        (draft / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        (draft / "config.yaml").write_text(
+            yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
+        )
         if folder.exists():
             folder.rmdir()
         draft.rename(folder)
@@ -91,7 +98,12 @@ def export_pipeline(
 
 
 def check_new(folder: Path, option: str = "folder"):
-    """Refuse to write over anything"""
+    """Refuse to write over anything, and names that are those of files"""
+    if folder.suffix.lower() in OF_FILES and not folder.exists():
+        raise ValueError(
+            f"`{option}` must be a folder, found {str(folder)!r}, a name of a "
+            f"{folder.suffix[1:].lower()} file: leave {folder.suffix} out."
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(
             f"`{option}` must not exist, or be empty, found {str(folder)!r}: choose another one, "

@@ -41,12 +41,12 @@ def plot_structure(before: WavLMConfig, after: WavLMConfig, path: Path) -> None:
     before, after : WavLMConfig
         Structure before and after pruning.
     path : Path
-        Where to write the figure, in PNG format.
+        Where to write the figure, in the format of its suffix (PNG, PDF, SVG...).
 
     Raises
     ------
     ValueError
-        If numbers of convolutions or numbers of layers differ.
+        If numbers of convolutions or numbers of layers differ, or if there is no such format.
     """
     for name in ("convolutions", "layers"):
         old, new = (len(getattr(config, name)) for config in (before, after))
@@ -65,7 +65,7 @@ def plot_structure(before: WavLMConfig, after: WavLMConfig, path: Path) -> None:
     crosses += _cross(neurons, [i for i, layer in enumerate(after.layers) if not layer.neurons])
     handles = [Patch(color=BLUE, label="kept"), Patch(color=LIGHT, label="removed"), *crosses[:1]]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    figure.savefig(path, format="png")
+    figure.savefig(path, format=_format(path))
 
 
 def plot_training(metrics: Mapping[str, Path], path: Path) -> None:
@@ -76,7 +76,8 @@ def plot_training(metrics: Mapping[str, Path], path: Path) -> None:
     metrics : dict of Path
         What Lightning's `CSVLogger` wrote (`metrics.csv`) in each stage: title to file, in order.
     path : Path
-        Where to write the figure, in PNG format. Panels that no stage has values for are left out.
+        Where to write the figure, in the format of its suffix (PNG, PDF, SVG...). Panels that no
+        stage has values for are left out.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def plot_training(metrics: Mapping[str, Path], path: Path) -> None:
     figure.suptitle(_mark_stages(panels, stages), fontsize=9, parse_math=False, wrap=True)
     for axes, name in zip(panels, names, strict=True):
         _draw_curves(axes, name, stages)
-    figure.savefig(path, format="png")
+    figure.savefig(path, format=_format(path))
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ class Stage:
     start: int
     end: int
     values: dict[str, list[tuple[int, float]]]  # (step, value) pairs of each column
+
+
+def _format(path: Path) -> str:
+    """Format of a figure, which Matplotlib refuses if it does not write it"""
+    return Path(path).suffix[1:] or "png"
 
 
 def _panels(widths: Sequence[float], height: float) -> tuple[Figure, Sequence[Axes]]:

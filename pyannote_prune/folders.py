@@ -85,7 +85,7 @@ class Difference:
 
 def find_differences(path: Path, content: dict[str, Any]) -> list[Difference]:
     """Differences between a request and what a file says of another one"""
-    there, here = flatten(yaml.safe_load(path.read_text())), flatten(content)
+    there, here = flatten(yaml.safe_load(path.read_text(encoding="utf-8"))), flatten(content)
     return [
         Difference(key, here.get(key), there.get(key))
         for key in sorted(there.keys() | here.keys())
@@ -103,9 +103,9 @@ def flatten(plain: Any, key: str = "") -> dict[str, Any]:
 
 def write_yaml(content: dict[str, Any], path: Path):
     with whole(path) as draft:
-        draft.write_text(yaml.safe_dump(content, sort_keys=False))
+        draft.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def write_json(content: dict[str, Any], path: Path):
     with whole(path) as draft:
-        draft.write_text(json.dumps(content, indent=2) + "\n")
+        draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

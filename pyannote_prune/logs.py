@@ -26,13 +26,13 @@ def merge_logs(paths: Iterable[Path], output: Path):
     for path in paths:
         if not path.is_file():
             continue
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             attempt = list(csv.DictReader(file))
         if attempt:
             start = int(attempt[0]["step"])
             rows = [row for row in rows if int(row["step"]) < start] + attempt
     names = sorted({name for row in rows for name in row})
-    with whole(output) as draft, draft.open("w", newline="") as file:
+    with whole(output) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

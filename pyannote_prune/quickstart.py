@@ -22,7 +22,6 @@ from .recipe_config import Recipe
 from .settings import ORACLE_SETTINGS
 from .wavlm.config import WavLMConfig
 from .wavlm.cost import Cost, cost
-from .wavlm.presets import dense
 from .whole import DRAFT, remove_drafts_of
 
 # copies of the conversation in an epoch, which would otherwise be a single step
@@ -75,8 +74,7 @@ class Score:
 
 def small_wavlm() -> WavLMConfig:
     """WavLM of half a million parameters, small enough to be trained in a minute"""
-    options = {"embed_dim": 96, "num_heads": 4, "position_kernel": 32, "layer_drop": 0.0}
-    return dense(num_layers=4, neurons=384, channels=32, **options)
+    return WavLMConfig.preset("tiny")
 
 
 def small_recipe(num_epochs: float = 1.0, seed: int | None = None) -> dict[str, Any]:
@@ -101,7 +99,7 @@ def small_recipe(num_epochs: float = 1.0, seed: int | None = None) -> dict[str, 
     return {
         "protocol": PROTOCOL,
         "database": "data/database.yml",
-        "wavlm": small_wavlm().to_dict(),
+        "wavlm": {"preset": "tiny"},
         "conformer": {"input_dim": 64, "ffn_dim": 128, "num_layers": 1},
         **({} if seed is None else {"seed": seed}),
         "duration": 5.0,
@@ -203,10 +201,10 @@ def write_data(folder: Path):
     annotation, (region,) = SAMPLE_FILE["annotation"], SAMPLE_FILE["annotated"]
     subsets = {"train": [f"copy{i}" for i in range(NUM_COPIES)], "development": ["sample"]}
     for subset, uris in subsets.items():
-        (folder / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris))
+        (folder / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris), encoding="utf-8")
         with (
-            (folder / f"{subset}.rttm").open("w") as rttm,
-            (folder / f"{subset}.uem").open("w") as uem,
+            (folder / f"{subset}.rttm").open("w", encoding="utf-8") as rttm,
+            (folder / f"{subset}.uem").open("w", encoding="utf-8") as uem,
         ):
             for uri in uris:
                 shutil.copyfile(SAMPLE_FILE["audio"], folder / f"{uri}.wav")
@@ -214,7 +212,9 @@ def write_data(folder: Path):
                 copy.uri = uri
                 copy.write_rttm(rttm)
                 uem.write(f"{uri} 1 {region.start:.3f} {region.end:.3f}\n")
-    (folder / "database.yml").write_text(yaml.safe_dump(DATABASE, sort_keys=False))
+    (folder / "database.yml").write_text(
+        yaml.safe_dump(DATABASE, sort_keys=False), encoding="utf-8"
+    )
 
 
 def score(folder: Path, dense: Cost) -> Score:

@@ -119,7 +119,7 @@ class RecipeRun:
         if rank_zero_only.rank == 0:
             self._conclude(teacher, model)
         wait_for(self.output / SUMMARY)
-        return json.loads((self.output / SUMMARY).read_text())
+        return json.loads((self.output / SUMMARY).read_text(encoding="utf-8"))
 
     def _claim(self):
         """Make the folder ours: the first process does, others wait until it has"""
@@ -327,7 +327,7 @@ class RecipeRun:
                 "parameters": size.parameters,
                 "macs_per_second": size.macs_per_second,
                 "sparsity": sparsity(size, cost(teacher.wavlm), self.recipe.pruning.objective),
-                **json.loads((self.folder(name) / SCORES).read_text()),
+                **json.loads((self.folder(name) / SCORES).read_text(encoding="utf-8")),
             }
         plot_structure(teacher.wavlm.config, final.wavlm.config, self.output / "structure.png")
         logs = {STAGES[name]: self.folder(name) / LOG for name in self.stages()}

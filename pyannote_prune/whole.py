@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
@@ -45,9 +46,18 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 def draft_of(path: Path) -> Path:
     """New file, empty, next to `path`, which `remove_drafts` removes if nobody does"""
-    descriptor, temporary = tempfile.mkstemp(DRAFT, f".{path.name}.", path.parent)
+    descriptor, temporary = tempfile.mkstemp(DRAFT, draft_prefix(path), path.parent)
     os.close(descriptor)
     return Path(temporary)
+
+
+def draft_prefix(path: Path) -> str:
+    """Start of the name of a draft, short enough for what `tempfile` adds to names of any length"""
+    longest = 255 - len("..") - 8 - len(DRAFT)  # bytes
+    name = path.name
+    while len(os.fsencode(name)) > longest:
+        name = name[:-1]
+    return f".{name}."
 
 
 def remove_drafts(folder: Path):
@@ -57,8 +67,9 @@ def remove_drafts(folder: Path):
 
 def remove_drafts_of(path: Path):
     """Remove drafts of one file or folder alone, where anything else may be somebody's"""
-    _remove(path.parent.glob(f".{path.name}{DRAFT}"))
-    _remove(path.parent.glob(f".{path.name}.*{DRAFT}"))
+    prefix = glob.escape(draft_prefix(path))
+    _remove(path.parent.glob(f"{prefix.removesuffix('.')}{DRAFT}"))
+    _remove(path.parent.glob(f"{prefix}*{DRAFT}"))
 
 
 def _remove(paths: Iterable[Path]):

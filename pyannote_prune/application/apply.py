@@ -6,6 +6,7 @@ import re
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 from pyannote.audio import Pipeline, pipelines
 from pyannote.core import Annotation, Segment
 
+from ..audio_files import decodable
 from ..cropping import crop_to_audio
 from ..folders import write_json
 from ..pipeline import SpeakerDiarization
 from ..protocol_files import WRONG_REFERENCE, without_references
 from ..whole import whole
+from .recordings import check_name
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def apply_pipeline(
     for recording in recordings:
         path, seconds = folder / f"{recording['uri']}.rttm", 0.0
         try:
+            check_name(recording["uri"])
             if not path.exists():
                 start = time.perf_counter()
                 _diarize(pipeline, recording, path, hook, options)
@@ -104,11 +108,12 @@ def _diarize(
         raise ValueError(f"this pipeline must be told by a reference who speaks, {why}")
     # others would look at references to give their names to speakers
     file = recording if has_reference else without_references(recording)
-    output = pipeline(file, hook=hook, **options)
-    # our class crops by itself
-    is_stock = isinstance(pipeline, pipelines.SpeakerDiarization)
-    if is_stock and not isinstance(pipeline, SpeakerDiarization):
-        output = crop_to_audio(output, file)
+    with _readable(file) as readable:
+        output = pipeline(readable, hook=hook, **options)
+        # our class crops by itself
+        is_stock = isinstance(pipeline, pipelines.SpeakerDiarization)
+        if is_stock and not isinstance(pipeline, SpeakerDiarization):
+            output = crop_to_audio(output, readable)
     if has_reference:
         output = _anonymous(output)
     diarization = getattr(output, "speaker_diarization", output)
@@ -118,6 +123,17 @@ def _diarize(
     # last: it says that this recording is done
     with whole(path) as draft, draft.open("w", encoding="utf-8") as file:
         diarization.write_rttm(file)
+
+
+@contextmanager
+def _readable(file: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Same recording, opened if decoders refuse its path"""
+    audio = file.get("audio")
+    if not isinstance(audio, Path):
+        yield file
+        return
+    with decodable(audio) as source:
+        yield file if source is audio else {**file, "audio": source}
 
 
 def _anonymous(output: Any) -> Any:

@@ -17,7 +17,7 @@ from ..shorten import shorten
 from .apply import Applied, apply_pipeline
 from .bars import Bars
 from .pretrained import check_speakers, claim_results, load_pipeline
-from .recordings import SUBSETS, recordings_of_paths, recordings_of_protocol
+from .recordings import SUBSETS, left_out, recordings_of_paths, recordings_of_protocol
 from .scores import add_score, write_scores
 
 Subset = Enum("Subset", {name: name for name in SUBSETS}, type=str)
@@ -52,7 +52,8 @@ def apply(
     """
     Diarize RECORDINGS, or those of a protocol: one RTTM and one JSON file for each
 
-    Those that cannot be read are told at the end, and do not stop the others. An interrupted
+    Those that cannot be read are told at the end, and do not stop the others. Of folders, what
+    does not look like audio or video, and sub-folders, are left out and counted. An interrupted
     command goes on. Diarization error rates are given for protocols with references: those that
     are malformed, or without any turn, are told and do not count.
     """
@@ -74,6 +75,8 @@ def apply(
     check_speakers(loaded, speakers)
     replaced = claim_results(into, pipeline, source, todo, **request, **speakers)
     console, failures, unscored = Console(), {}, {}
+    if others := left_out(recordings or ()):
+        _print(console, f"Left out of {others}. Name files and sub-folders to have them diarized.")
     metric = DiarizationErrorRate()
     if replaced:
         _print(console, f"Replaced since they were diarized, hence done again: {_names(replaced)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,6 @@ def _identity(pipeline: str) -> str:
     digest = hashlib.sha256()
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in paths or [folder]:
-        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(os.fsencode(path.relative_to(folder).as_posix()))
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return f"sha256:{digest.hexdigest()}"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..audio_files import EXTENSIONS, audio_files
+from ..audio_files import EXTENSIONS, audio_files, count_others, name_of
 from ..check_protocol import load_protocol, saying_where
 from ..protocol_files import list_recordings
 from ..shorten import shorten
 
 SUBSETS = ("train", "development", "test")
+
+# bytes: names of files have at most 255, and those of results end in ".rttm"
+LONGEST = 250
 
 
 def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
@@ -26,15 +30,19 @@ def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
     Returns
     -------
     recordings : list of dict
-        "uri", the name of the file (without spaces, which RTTM does not allow), and "audio".
+        "uri", the name of the file (without spaces: see `name_of`), and "audio".
 
     Raises
     ------
     ValueError
-        If there is nothing, or if two recordings have the same name.
+        If there is nothing, if two recordings have the same name, or if results cannot have it.
+
+    See Also
+    --------
+    left_out : What else there is in folders
     """
-    found = []
-    for path in map(Path, paths):
+    paths, found = [*map(Path, paths)], []
+    for path in paths:
         if path.is_dir():
             found += audio_files(path.iterdir())
         elif path.exists():
@@ -44,11 +52,24 @@ def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
     if not found:
         raise ValueError(
             f"`recordings` must be audio files ({', '.join(EXTENSIONS)}) or folders of them, found "
-            "none."
+            f"none{f' ({others})' if (others := left_out(paths)) else ''}."
         )
-    recordings = [{"uri": "_".join(path.stem.split()), "audio": path} for path in found]
+    recordings = [{"uri": name_of(path.stem), "audio": path} for path in found]
     check_names(recordings)
     return recordings
+
+
+def left_out(paths: Iterable[Path]) -> str:
+    """What is left out in folders: number of files of each suffix, and of sub-folders
+
+    Returns
+    -------
+    others : str
+        Such as "talks: 2 .txt, 1 sub-folder": empty when there is nothing.
+    """
+    folders = [folder for folder in map(Path, paths) if folder.is_dir()]
+    counts = {folder: count_others(folder, audio_files(folder.iterdir())) for folder in folders}
+    return "; ".join(f"{folder}: {count}" for folder, count in counts.items() if count)
 
 
 def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mapping[str, Any]]:
@@ -80,7 +101,7 @@ def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mappi
 
 
 def check_names(recordings: Iterable[Mapping[str, Any]]):
-    """Results are files of these names"""
+    """Check that results can be files of these names"""
     uris = Counter(recording["uri"] for recording in recordings)
     twice = [uri for uri, count in uris.items() if count > 1]
     if twice:
@@ -88,10 +109,26 @@ def check_names(recordings: Iterable[Mapping[str, Any]]):
             f"names of recordings must differ, as those of their results, found {shorten(twice)} "
             "twice: rename them, or apply the pipeline to each folder."
         )
-    outside = [uri for uri in uris if not _is_name(uri)]
-    if outside:
+    for uri in uris:
+        check_name(uri)
+
+
+def check_name(uri: Any):
+    """Check that results can be files of that name
+
+    Raises
+    ------
+    ValueError
+        If it is not the name of a file, or if it is too long.
+    """
+    if not _is_name(uri):
         raise ValueError(
-            f"names of recordings must be names of files, found {shorten(outside)}: change them."
+            f"names of recordings must be names of files, found {shorten(uri)}: change it."
+        )
+    if (size := len(os.fsencode(uri))) > LONGEST:
+        raise ValueError(
+            f"names of recordings must have at most {LONGEST} bytes, for those of their results, "
+            f"found {shorten(uri)} ({size} bytes): shorten it."
         )
 
 

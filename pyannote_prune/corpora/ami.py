@@ -38,7 +38,7 @@ def find(source: Path) -> dict[str, list[Recording]]:
                 reference=setup / "only_words" / "rttms" / part / f"{uri}.rttm",
                 regions=setup / "uems" / part / f"{uri}.uem",
             )
-            for uri in meetings.read_text().split()
+            for uri in meetings.read_text(encoding="utf-8").split()
             if uri not in WITHOUT_ARRAY
         ]
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import wave
 from pathlib import Path
 
+from ..audio_files import decodable
+
 SAMPLE_RATE = 16000
 # in seconds: 31 MB of 8 channels, where the meeting as a whole would be 1.2 GB
 PIECE = 60.0
@@ -33,10 +35,11 @@ def convert(source: Path, output: Path, piece: float = PIECE):
     from torchcodec.decoders import AudioDecoder
 
     try:
-        decoder = AudioDecoder(source)
-        metadata = decoder.metadata
-        if metadata.sample_rate == SAMPLE_RATE:
-            _write(decoder, metadata.duration_seconds_from_header, output, piece)
+        with decodable(source) as audio:
+            decoder = AudioDecoder(audio)
+            metadata = decoder.metadata
+            if metadata.sample_rate == SAMPLE_RATE:
+                _write(decoder, metadata.duration_seconds_from_header, output, piece)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"A recording must be an audio file that is complete, found {str(source)!r}, which "

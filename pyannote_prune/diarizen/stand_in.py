@@ -97,7 +97,7 @@ def write_stand_in(model: WavLMSegmentation, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
-    (folder / CONFIG).write_text(_config(model))
+    (folder / CONFIG).write_text(_config(model), encoding="utf-8")
     wavlm = _rename_wavlm(model.wavlm.state_dict())
     structure = _describe(model.wavlm.config)
     torch.save({"config": structure, "state_dict": wavlm}, folder / WAVLM_FILE)

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
+from ..simulation.voices import find_voices, left_out
 from .arms import FULL, SMALL, Arm
 from .experiment import Experiment
 from .report import markdown, plot, rich_table
@@ -65,6 +66,8 @@ def accuracy(
     if jobs is None:
         jobs = torch.cuda.device_count() or os.cpu_count() or 1
     console, arms = Console(), scale.arms(arm)
+    if others := left_out(voices, find_voices(voices)):
+        console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("Arms", total=len(arms))
@@ -75,7 +78,7 @@ def accuracy(
             progress.advance(bar)
 
         results = experiment(jobs, report, arm)
-    (output / "table.md").write_text(markdown(results))
+    (output / "table.md").write_text(markdown(results), encoding="utf-8")
     names = ["table.md", "results.json"]
     # all arms that are scored need the dense model, or are that model
     if any("test" in result for result in results["arms"]):

@@ -172,7 +172,7 @@ class Experiment:
         """
         folder = self.folder(arm)
         if (folder / RESULT).is_file():
-            return json.loads((folder / RESULT).read_text())
+            return json.loads((folder / RESULT).read_text(encoding="utf-8"))
         start = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         database = self.write_data()
@@ -184,7 +184,7 @@ class Experiment:
             return result
         content = recipe(arm, self.scale, database, **self._start(arm))
         path = folder.with_name(f"{arm.name}.yml")
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         run = RecipeRun(Recipe.load(path), folder / "run")
         run()
         result = self._describe(run.final, start)
@@ -208,7 +208,10 @@ class Experiment:
 
     def _model(self, arm: Arm) -> Path:
         """Checkpoint of an arm that was run"""
-        return self.output / json.loads((self.folder(arm) / RESULT).read_text())["model"]
+        return (
+            self.output
+            / json.loads((self.folder(arm) / RESULT).read_text(encoding="utf-8"))["model"]
+        )
 
     def _start(self, arm: Arm) -> dict[str, Any]:
         """Model that an arm starts from, or structure that it has"""

@@ -102,7 +102,7 @@ def _run_arm(experiment: Experiment, arm: Arm) -> dict[str, Any]:
     """Run an arm, with a log of what it prints"""
     log = experiment.folder(arm).with_name(f"{arm.name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file, redirect_stdout(file), redirect_stderr(file):
+    with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
         try:
             return experiment.run_arm(arm)
         except Exception:

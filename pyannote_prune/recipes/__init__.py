@@ -25,4 +25,4 @@ def read_shipped_recipe(name: str) -> str:
             f"`name` must be one of {', '.join(shipped_recipes())}, found {name!r}"
             f"{did_you_mean(name, shipped_recipes())}."
         )
-    return (Path(__file__).parent / f"{name}.yml").read_text()
+    return (Path(__file__).parent / f"{name}.yml").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from rich.progress import MofNCompleteColumn, Progress
 from ..check_protocol import check_references, load_protocol
 from . import protocol as simulation
 from .statistics import TurnStatistics
+from .voices import find_voices, left_out
 
 DEFAULT = simulation.Simulation()
 
@@ -91,6 +92,8 @@ def simulate(
         seed=seed,
     )
     console = Console()
+    if others := left_out(voices, find_voices(voices)):
+        console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("Conversations", total=None)
 

@@ -173,12 +173,12 @@ def simulate(
             for annotation in references:
                 annotation.write_rttm(rttm)
         regions = (f"{uri} 1 0.000 {simulation.duration:.3f}\n" for uri in uris)
-        (output / f"{subset}.uem").write_text("".join(regions))
-        (output / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris))
+        (output / f"{subset}.uem").write_text("".join(regions), encoding="utf-8")
+        (output / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris), encoding="utf-8")
     # last: what has it is complete
     content = describe(simulation.name, [*counts])
     with whole(database) as draft:
-        draft.write_text(yaml.safe_dump(content, sort_keys=False))
+        draft.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return database
 
 

@@ -140,11 +140,13 @@ class TurnStatistics:
     @classmethod
     def load(cls, path: Path) -> TurnStatistics:
         """Read what `save` wrote"""
-        return cls.from_dict(yaml.safe_load(Path(path).read_text()))
+        return cls.from_dict(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
 
     def save(self, path: Path):
         """Write as YAML"""
-        Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False, width=100))
+        Path(path).write_text(
+            yaml.safe_dump(self.to_dict(), sort_keys=False, width=100), encoding="utf-8"
+        )
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> TurnStatistics:

@@ -16,7 +16,7 @@ import torch
 from pyannote.audio import Audio
 from torchaudio.functional import resample
 
-from ..audio_files import audio_files
+from ..audio_files import audio_files, count_others, decodable, name_of
 from ..reference_files import name_rule
 
 SAMPLE_RATE = 16000
@@ -73,7 +73,10 @@ def find_voices(folder: Path) -> dict[str, list[Recording]]:
             f"`voices` must be a folder of recordings, found {str(folder)!r}: no such folder."
         )
     index = folder / "index.csv"
-    voices = _read_index(index) if index.is_file() else _list_files(folder)
+    try:
+        voices = _read_index(index) if index.is_file() else _list_files(folder)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(index)!r} must be text in UTF-8 ({error}): convert it.") from error
     for speaker in voices:
         if (rule := name_rule(speaker)) is not None:
             raise ValueError(
@@ -88,11 +91,17 @@ def find_voices(folder: Path) -> dict[str, list[Recording]]:
     return voices
 
 
+def left_out(folder: Path, voices: Mapping[str, Sequence[Recording]]) -> str:
+    """Number of files of each suffix that are not used: see `count_others`"""
+    used = {recording.path for recordings in voices.values() for recording in recordings}
+    return count_others(folder, used | {folder / "index.csv"}, recursive=True)
+
+
 def _list_files(folder: Path) -> dict[str, list[Recording]]:
     voices = {}
     for speaker in sorted(path for path in folder.iterdir() if path.is_dir()):
         paths = audio_files(speaker.rglob("*"))
-        name = "_".join(speaker.name.split())
+        name = name_of(speaker.name)
         if name in voices:
             raise ValueError(
                 f"Names of speakers of `voices` must differ, also once spaces are underscores, "
@@ -208,7 +217,8 @@ def read(recording: Recording, speed: float = 1.0) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _decode(path: Path) -> np.ndarray:
-    waveform, _ = Audio(sample_rate=SAMPLE_RATE, mono="downmix")(path)
+    with decodable(path) as audio:
+        waveform, _ = Audio(sample_rate=SAMPLE_RATE, mono="downmix")(audio)
     return waveform[0].numpy()
 
 

@@ -115,7 +115,7 @@ def dtypes_of(device: str) -> list[Dtype]:
 def write(results: dict[str, Any], text: str, path: Path, console: Console):
     """Write a table and its numbers, and show them"""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".md").write_text(text)
+    path.with_suffix(".md").write_text(text, encoding="utf-8")
     write_json(results, path.with_suffix(".json"))
     console.print(Markdown(text))
     for suffix in (".md", ".json"):

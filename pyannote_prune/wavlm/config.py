@@ -128,13 +128,14 @@ class WavLMConfig:
 
     @classmethod
     def preset(cls, name: str) -> WavLMConfig:
-        """Published structure
+        """Published structure, or a tiny one
 
         Parameters
         ----------
-        name : {"base", "large", "base-s80-md", "large-s80-md"}
+        name : {"base", "large", "base-s80-md", "large-s80-md", "tiny"}
             "base" (also Base+) and "large" are dense. The "s80-md" ones had 80% of their
-            parameters pruned on several diarization corpora.
+            parameters pruned on several diarization corpora. "tiny" is dense, for trying things:
+            4 layers of dimension 96, with 4 heads and 384 neurons, on convolutions of 32 channels.
 
         Raises
         ------

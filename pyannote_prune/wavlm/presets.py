@@ -1,9 +1,10 @@
-"""Published WavLM structures
+"""Published WavLM structures, and a tiny one
 
 Dense ones are those of Chen et al. (see `WavLMConfig`). The pruned ones are those of the models
 released with Han et al., "Fine-tune Before Structured Pruning: Towards Compact and Accurate
 Self-Supervised Models for Speaker Diarization", Interspeech 2025, as
-`BUT-FIT/diarizen-wavlm-base-s80-md` and `BUT-FIT/diarizen-wavlm-large-s80-md`.
+`BUT-FIT/diarizen-wavlm-base-s80-md` and `BUT-FIT/diarizen-wavlm-large-s80-md`. The tiny one is for
+trying recipes: nobody published weights for it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ def dense(num_layers: int, neurons: int, channels: int = 512, **options) -> WavL
         layers=tuple(LayerConfig(heads, neurons) for _ in range(num_layers)),
         **options,
     )
+
+
+def tiny() -> WavLMConfig:
+    """Half a million parameters, in the style of Base: trained in a minute on a laptop"""
+    options = {"embed_dim": 96, "num_heads": 4, "position_kernel": 32, "layer_drop": 0.0}
+    return dense(num_layers=4, neurons=384, channels=32, **options)
 
 
 def base() -> WavLMConfig:
@@ -104,4 +111,5 @@ PRESETS: dict[str, Callable[[], WavLMConfig]] = {
     "large": large,
     "base-s80-md": base_s80_md,
     "large-s80-md": large_s80_md,
+    "tiny": tiny,
 }
