@@ -101,8 +101,8 @@ def check_new(folder: Path, option: str = "folder"):
     """Refuse to write over anything, and names that are those of files"""
     if folder.suffix.lower() in OF_FILES and not folder.exists():
         raise ValueError(
-            f"`{option}` must be a folder, found {str(folder)!r}, a name of a "
-            f"{folder.suffix[1:].lower()} file: leave {folder.suffix} out."
+            f"`{option}` must be a folder, found {str(folder)!r}, the name of a file: leave "
+            f"{folder.suffix} out."
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(

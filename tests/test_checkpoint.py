@@ -167,3 +167,16 @@ def test_missing_and_truncated_files_are_named(path):
     path.unlink()
     with pytest.raises(FileNotFoundError, match="model.ckpt"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", ["model.ckpt", "model.BIN", "model.pt", "model.pth", "model"])
+def test_names_of_checkpoints(tmp_path, name):
+    save_checkpoint(tiny_model(), tmp_path / name)
+    assert isinstance(load_checkpoint(tmp_path / name), WavLMSegmentation)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.tar", "model.safetensor"])
+def test_names_of_other_formats_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"in \.safetensors, or, .* \.pth, found '.*{name}'"):
+        save_checkpoint(tiny_model(), tmp_path / name)
+    assert not list(tmp_path.iterdir())

@@ -7,9 +7,10 @@ import transformers
 from helpers import tiny_config, tiny_model
 from pyannote.audio import Model, Pipeline
 from safetensors.torch import save_file
+from simulation.recordings import generate_voices
 from typer.testing import CliRunner
 
-from pyannote_prune import WavLMSegmentation, cost, save_checkpoint
+from pyannote_prune import WavLMSegmentation, __version__, cost, save_checkpoint
 from pyannote_prune.__main__ import app, console
 from pyannote_prune.diarizen import write_stand_in
 from pyannote_prune.pipeline import SpeakerDiarization
@@ -155,3 +156,40 @@ def test_errors_are_messages(tmp_path, parts):
     assert "it is damaged" in fail("summary", tmp_path / "file")
     assert "No such file" in fail("export", "no/where", tmp_path / "pipeline", "--parts", parts)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_version():
+    assert run("--version") == f"pyannote-prune {__version__}\n"
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.h5", "Model.CKPT.gz"])
+def test_checkpoints_of_other_formats_are_refused_before_anything_is_read(tmp_path, name):
+    output = fail("convert", tmp_path / "nowhere.ckpt", tmp_path / name)
+    known = "must end in .safetensors, or, for the format of PyTorch, in .ckpt, .bin, .pt, .pth"
+    assert f"Names of checkpoints {known}, found '{tmp_path / name}'" in output
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_are_not_called_as_files_are(checkpoint, parts, tmp_path):
+    output = fail("export", checkpoint, tmp_path / "model.onnx", "--parts", parts)
+    assert "`folder` must be a folder, found" in output
+    assert "the name of a file: leave .onnx out." in output
+    output = fail("simulate", generate_voices(tmp_path / "voices"), tmp_path / "talks.wav")
+    assert "`output` must be a folder, found" in output
+    assert [path.name for path in tmp_path.iterdir()] == ["voices"]
+
+
+@pytest.mark.parametrize("charset", ["ascii", "latin-1"])
+def test_names_that_the_output_lacks_are_printed_escaped(checkpoint, parts, tmp_path, charset):
+    model, folder = tmp_path / "modèle会.ckpt", tmp_path / "会"
+    commands = (
+        (["convert", checkpoint, model], model.name),
+        (["summary", model], model.name),
+        (["export", model, folder, "--parts", parts], folder.name),
+        (["summary", tmp_path / "会.ckpt"], "会.ckpt"),
+    )
+    for arguments, name in commands:
+        result = CliRunner(charset=charset).invoke(app, [*map(str, arguments)])
+        assert result.exit_code == int(name == "会.ckpt"), result.exception
+        printed = name.encode(charset, "backslashreplace").decode(charset)
+        assert printed in "".join(result.output.split())

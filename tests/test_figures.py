@@ -235,3 +235,17 @@ def test_files_that_cannot_be_drawn_are_named(content, message, tmp_path):
 def test_no_stage_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`metrics` must have at least one training stage"):
         plot_training({}, tmp_path / "training.png")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), ("", b"\x89PNG")]
+)
+def test_format_is_that_of_the_suffix(tmp_path, suffix, start):
+    path = tmp_path / f"structure{suffix}"
+    plot_structure(tiny_config(), tiny_config(), path)
+    assert path.read_bytes().startswith(start)
+
+
+def test_format_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"'onnx' is not supported \(supported formats: .*png"):
+        plot_structure(tiny_config(), tiny_config(), tmp_path / "structure.onnx")

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from pyannote_prune import __main__ as cli
 from pyannote_prune.folders import write_yaml
-from pyannote_prune.quickstart import quickstart, small_recipe, write_data
+from pyannote_prune.quickstart import PROTOCOL, quickstart, small_recipe, write_data
 from pyannote_prune.recipe_config import Recipe
 
 
@@ -33,6 +33,14 @@ def test_quickstart_prunes_what_it_writes(tmp_path, monkeypatch):
     assert before.sparsity == 0.0
     with pytest.raises(ValueError, match=r"`seed` must be that of the quickstart .*\(5\), found 6"):
         quickstart(folder, seed=6)
+
+    # what the README says of that folder
+    options = ["--protocol", PROTOCOL, "--database", str(folder / "data" / "database.yml")]
+    options += ["--subset", "development", "--into", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli.app, ["apply", str(folder / "run" / "pipeline"), *options])
+    assert result.exit_code == 0, result.output
+    assert f"DER {after.diarization_error_rate:.2%} over 1 recordings" in result.output
+    assert (tmp_path / "out" / "sample.rttm").stat().st_size > 0
 
 
 def test_recipe_of_the_quickstart_is_one_of_a_user(tmp_path):

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from pyannote_prune.whole import remove_drafts, remove_drafts_of, whole
+from pyannote_prune.whole import draft_of, remove_drafts, remove_drafts_of, whole
 
 
 def test_file_appears_once_it_is_complete(tmp_path):
@@ -53,3 +53,16 @@ def test_drafts_are_removed_in_subfolders_and_nothing_else_is(tmp_path):
     remove_drafts(tmp_path)
     assert os.listdir(path.parent) == []
     assert sorted(os.listdir(tmp_path)) == [".hidden", "folder"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 120, "[a-c]*", "会" * 85])
+def test_names_may_be_as_long_as_those_of_files(tmp_path, name):
+    """And drafts that are left are found, whatever the characters"""
+    path = tmp_path / name
+    with whole(path) as draft:
+        draft.write_text("content")
+    assert path.read_text() == "content"
+    other, left = draft_of(tmp_path / "other"), draft_of(path)
+    remove_drafts_of(path)
+    assert other.exists()
+    assert not left.exists()

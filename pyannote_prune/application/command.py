@@ -75,7 +75,7 @@ def apply(
     check_speakers(loaded, speakers)
     replaced = claim_results(into, pipeline, source, todo, **request, **speakers)
     console, failures, unscored = Console(), {}, {}
-    if others := left_out(recordings or ()):
+    if others := left_out(recordings or (), into):
         _print(console, f"Left out of {others}. Name files and sub-folders to have them diarized.")
     metric = DiarizationErrorRate()
     if replaced:

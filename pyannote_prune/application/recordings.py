@@ -59,17 +59,28 @@ def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
     return recordings
 
 
-def left_out(paths: Iterable[Path]) -> str:
+def left_out(paths: Iterable[Path], results: Path | None = None) -> str:
     """What is left out in folders: number of files of each suffix, and of sub-folders
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    results : Path, optional
+        Folder of results, which may be among sub-folders, and does not count.
 
     Returns
     -------
     others : str
         Such as "talks: 2 .txt, 1 sub-folder": empty when there is nothing.
     """
-    folders = [folder for folder in map(Path, paths) if folder.is_dir()]
-    counts = {folder: count_others(folder, audio_files(folder.iterdir())) for folder in folders}
-    return "; ".join(f"{folder}: {count}" for folder, count in counts.items() if count)
+    counts = []
+    for folder in filter(Path.is_dir, map(Path, paths)):
+        used = audio_files(folder.iterdir())
+        if results is not None and results.resolve().parent == folder.resolve():
+            used.append(folder / results.resolve().name)
+        if others := count_others(folder, used):
+            counts.append(f"{folder}: {others}")
+    return "; ".join(counts)
 
 
 def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mapping[str, Any]]:

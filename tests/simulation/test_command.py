@@ -4,6 +4,7 @@ import pytest
 import yaml
 from conftest import generate_conversations
 from pyannote.database import registry
+from simulation.recordings import generate_voices
 from typer.testing import CliRunner
 
 from pyannote_prune.__main__ import app
@@ -62,3 +63,11 @@ def test_references_that_training_would_refuse_are_not_measured(voices, tmp_path
     assert result.exit_code == 1
     assert "train.rttm', line 1: it must have at most 10 fields" in " ".join(result.output.split())
     assert not (tmp_path / "data").exists()
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    voices = generate_voices(tmp_path / "voices")
+    (voices / "speaker 0" / "notes.txt").touch()
+    result = CliRunner().invoke(app, ["simulate", str(voices), str(tmp_path / "data"), *FEW])
+    assert result.exit_code == 0, result.output
+    assert f"Left out of {voices}: 1 .txt" in " ".join(result.output.split())

@@ -5,9 +5,16 @@ import csv
 import numpy as np
 import pytest
 from conftest import write_wav
-from simulation.recordings import FSDD
+from simulation.recordings import FSDD, generate_voices
 
-from pyannote_prune.simulation.voices import LEVEL, Recording, find_voices, read, split
+from pyannote_prune.simulation.voices import (
+    LEVEL,
+    Recording,
+    find_voices,
+    left_out,
+    read,
+    split,
+)
 
 
 def active_level(samples: np.ndarray) -> float:
@@ -128,4 +135,34 @@ def test_speakers_who_would_share_a_name_are_refused(tmp_path):
         (tmp_path / name).mkdir()
         write_wav(tmp_path / name / "1.wav", np.zeros(100))
     with pytest.raises(ValueError, match="must differ, .*found 'Ann_Lee' twice"):
+        find_voices(tmp_path)
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    generate_voices(tmp_path)
+    (tmp_path / "readme.md").touch()
+    (tmp_path / "speaker 0" / "text.txt").touch()
+    (tmp_path / "speaker 1" / "00.mp4").touch()
+    (tmp_path / "nobody").mkdir()
+    (tmp_path / "nobody" / "notes.txt").touch()
+    found = find_voices(tmp_path)
+    assert "nobody" not in found
+    assert left_out(tmp_path, found) == "1 .md, 1 .mp4, 2 .txt"
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    generate_voices(tmp_path, num_speakers=1)
+    try:
+        (tmp_path / "speaker 0").rename(tmp_path / "Jos\udce9")
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 alone")
+    ((name, recordings),) = find_voices(tmp_path).items()
+    assert name == "Jos%E9"
+    assert len(read(recordings[0])) > 0
+
+
+def test_index_in_another_encoding_is_refused(tmp_path):
+    generate_voices(tmp_path)
+    (tmp_path / "index.csv").write_bytes(b"speaker,start_sample,end_sample\nJos\xe9,0,1\n")
+    with pytest.raises(ValueError, match=r"index.csv' must be text in UTF-8 \(.*: convert it"):
         find_voices(tmp_path)

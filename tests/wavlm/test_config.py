@@ -6,7 +6,7 @@ from helpers import tiny_config
 from hypothesis import given
 from strategies import configs
 
-from pyannote_prune import WavLMConfig
+from pyannote_prune import WavLMConfig, cost
 from pyannote_prune.wavlm.presets import PRESETS
 
 
@@ -71,3 +71,11 @@ def test_missing_key_is_named():
 def test_impossible_value_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         WavLMConfig.from_dict(tiny_config().to_dict() | change)
+
+
+def test_tiny_preset_has_the_structure_that_its_documentation_says():
+    config = WavLMConfig.preset("tiny")
+    assert (config.num_layers, config.embed_dim, config.num_heads) == (4, 96, 4)
+    assert {layer.neurons for layer in config.layers} == {384}
+    assert {convolution.channels for convolution in config.convolutions} == {32}
+    assert cost(config).parameters == 488240
