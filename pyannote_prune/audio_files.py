@@ -1,4 +1,4 @@
-"""Which files of a folder are recordings, what they are called, and how decoders open them"""
+"""Recordings of a folder: suffixes, names, and files that decoders can open"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXTENSIONS = (
 
 
 def audio_files(paths: Iterable[Path]) -> list[Path]:
-    """Those that look like recordings, in the order of their names
+    """Select files that look like recordings, in the order of their names
 
     A video, say, whose audio is beside it (talk.mp4, talk.wav) is left out.
     """
@@ -36,7 +36,7 @@ def audio_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def count_others(folder: Path, used: Iterable[Path], recursive: bool = False) -> str:
-    """Number of files of a folder that are not used, by suffix, and of sub-folders
+    """Count files of a folder that are not used, by suffix, and sub-folders
 
     Parameters
     ----------

@@ -18,7 +18,9 @@ from pyannote.core import Annotation, Segment
 SHORTEST = 0.001
 
 
-def crop_to_audio(output: DiarizeOutput | Annotation, file: Mapping[str, Any]):
+def crop_to_audio(
+    output: DiarizeOutput | Annotation, file: Mapping[str, Any]
+) -> DiarizeOutput | Annotation:
     """Crop the output of a speaker diarization pipeline to the audio of its file
 
     Parameters
@@ -53,7 +55,7 @@ def crop_to_audio(output: DiarizeOutput | Annotation, file: Mapping[str, Any]):
 
 
 def crop(annotation: Annotation, duration: float) -> Annotation:
-    """Turns, or parts of them, before the end of the audio
+    """Cut turns at the end of the audio, and leave out those that start after it
 
     Parameters
     ----------
@@ -80,6 +82,6 @@ def crop(annotation: Annotation, duration: float) -> Annotation:
 
 
 def get_duration(file: Mapping[str, Any]) -> float:
-    """Duration of the decoded audio, in seconds: headers may say something else"""
+    """Measure the duration of the decoded audio, in seconds: headers may be wrong"""
     waveform, sample_rate = Audio()(file)
     return waveform.shape[1] / sample_rate

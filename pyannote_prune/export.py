@@ -98,7 +98,7 @@ def export_pipeline(
 
 
 def check_new(folder: Path, option: str = "folder"):
-    """Refuse to write over anything, and names that are those of files"""
+    """Refuse folders in use, and new ones whose names end as those of files do"""
     if folder.suffix.lower() in OF_FILES and not folder.exists():
         raise ValueError(
             f"`{option}` must be a folder, found {str(folder)!r}, the name of a file: leave "

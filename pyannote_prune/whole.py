@@ -52,7 +52,7 @@ def draft_of(path: Path) -> Path:
 
 
 def draft_prefix(path: Path) -> str:
-    """Start of the name of a draft, short enough for what `tempfile` adds to names of any length"""
+    """Prefix of temporary names, short enough for what `tempfile` adds"""
     longest = 255 - len("..") - 8 - len(DRAFT)  # bytes
     name = path.name
     while len(os.fsencode(name)) > longest:

@@ -76,6 +76,7 @@ def test_default_settings_are_those_of_pyannote(checkpoint, parts, tmp_path):
     folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts)
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["pipeline"]["name"] == "pyannote_prune.pipeline.SpeakerDiarization"
+    assert config["pipeline"]["params"]["share_frames"]
     assert config["params"]["clustering"] == {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
 
 
@@ -150,6 +151,22 @@ def test_pyannote_command_line_reads_the_folder(checkpoint, parts, tmp_path):
     assert result.returncode == 0, result.stderr
     (tmp_path / "output.rttm").write_text(result.stdout)
     assert load_rttm(tmp_path / "output.rttm")["conversation"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "0.5"])
+def test_names_of_folders_are_free(checkpoint, parts, tmp_path, name):
+    folder = export_pipeline(checkpoint, tmp_path / name, parts)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (folder / "config.yaml").is_file()
+
+
+def test_names_of_folders_do_not_end_as_those_of_files_do(checkpoint, parts, tmp_path):
+    with pytest.raises(ValueError, match=r"`folder` must be .*model\.onnx', .*: leave \.onnx out"):
+        export_pipeline(checkpoint, tmp_path / "model.onnx", parts)
+    assert not list(tmp_path.iterdir())
+    # a folder that exists is meant as such
+    (tmp_path / "model.onnx").mkdir()
+    assert export_pipeline(checkpoint, tmp_path / "model.onnx", parts).is_dir()
 
 
 def test_folder_in_use_is_not_overwritten(checkpoint, parts, tmp_path):

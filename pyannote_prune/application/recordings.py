@@ -20,7 +20,7 @@ LONGEST = 250
 
 
 def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
-    """Files, and those of folders, without their subfolders
+    """List files, and recordings in folders, without their sub-folders
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
 
 
 def left_out(paths: Iterable[Path], results: Path | None = None) -> str:
-    """What is left out in folders: number of files of each suffix, and of sub-folders
+    """Count files of each suffix, and sub-folders, that are left out of folders
 
     Parameters
     ----------

@@ -92,7 +92,7 @@ def find_voices(folder: Path) -> dict[str, list[Recording]]:
 
 
 def left_out(folder: Path, voices: Mapping[str, Sequence[Recording]]) -> str:
-    """Number of files of each suffix that are not used: see `count_others`"""
+    """Count files of each suffix that are not used: see `count_others`"""
     used = {recording.path for recordings in voices.values() for recording in recordings}
     return count_others(folder, used | {folder / "index.csv"}, recursive=True)
 
