@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from pyannote_prune import DistillationPruning, WavLMConfig, WavLMSegmentation, gate
 from pyannote_prune.resume import SpeakerDiarization
 from pyannote_prune.specifications import powerset_specifications
-from pyannote_prune.wavlm.presets import dense
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -37,7 +36,7 @@ LARGE_STYLE = {"conv_norm": "layer", "norm_first": True, "normalize_waveform": T
 def tiny_config(large: bool = False, **options) -> WavLMConfig:
     """Dense encoder of a few thousand parameters, in the style of Base or Large"""
     options = TINY | (LARGE_STYLE if large else {}) | options
-    return dense(num_layers=2, neurons=40, channels=12, **options)
+    return WavLMConfig.dense(num_layers=2, neurons=40, channels=12, **options)
 
 
 def tiny_model(config: WavLMConfig | None = None, duration: float = 2.0) -> WavLMSegmentation:

@@ -4,12 +4,11 @@ from helpers import TINY
 
 from pyannote_prune import WavLMConfig, WavLMSegmentation
 from pyannote_prune.specifications import powerset_specifications
-from pyannote_prune.wavlm.presets import dense
 
 
 def random_model() -> WavLMSegmentation:
     """Small model in the style of released ones"""
-    return with_head(dense(num_layers=4, neurons=40, channels=12, **TINY))
+    return with_head(WavLMConfig.dense(num_layers=4, neurons=40, channels=12, **TINY))
 
 
 def pruned_model(case: str) -> WavLMSegmentation:

@@ -5,7 +5,7 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications
 
 from pyannote_prune import WavLMConfig
 from pyannote_prune.specifications import PROBLEMS
-from pyannote_prune.wavlm.config import LayerConfig
+from pyannote_prune.wavlm.config import ConvolutionConfig, LayerConfig
 from pyannote_prune.wavlm.presets import GEOMETRY, convolutions
 
 
@@ -24,7 +24,7 @@ def configs(draw) -> WavLMConfig:
         st.lists(st.integers(1, 9), min_size=num_convolutions, max_size=num_convolutions)
     )
     return WavLMConfig(
-        convolutions=convolutions(channels),
+        convolutions=tuple(ConvolutionConfig(**c) for c in convolutions(channels)),
         layers=tuple(draw(st.lists(layers(num_heads), min_size=1, max_size=3))),
         embed_dim=8 * num_heads,
         num_heads=num_heads,

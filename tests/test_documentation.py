@@ -19,7 +19,7 @@ import pyannote_prune
 from pyannote_prune import cost, save_checkpoint
 from pyannote_prune.__main__ import app
 from pyannote_prune.checkpoint import load_checkpoint
-from pyannote_prune.wavlm.presets import dense
+from pyannote_prune.wavlm.config import WavLMConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "tutorials").glob("*.md"))]
@@ -150,7 +150,9 @@ def test_examples_of_pruning_run_as_they_are(protocol, tmp_path, monkeypatch):
     few = {"max_epochs": 1, "limit_train_batches": 2, "limit_val_batches": 1, **QUIET}
     trainer = lightning.Trainer
     monkeypatch.setattr(lightning, "Trainer", lambda **options: trainer(**options | few))
-    teacher = tiny_model(dense(num_layers=2, neurons=160, channels=12, **TINY), duration=8.0)
+    teacher = tiny_model(
+        WavLMConfig.dense(num_layers=2, neurons=160, channels=12, **TINY), duration=8.0
+    )
     save_checkpoint(teacher, "fine-tuned.ckpt")
     scope = {"protocol": protocol}
     exec(pruning, scope)

@@ -15,8 +15,7 @@ from pyannote_prune import WavLMSegmentation
 from pyannote_prune.application import apply_pipeline
 from pyannote_prune.pipeline import NoPLDA, SpeakerDiarization
 from pyannote_prune.speed import peak_memory
-from pyannote_prune.wavlm.config import ConvolutionConfig
-from pyannote_prune.wavlm.presets import dense
+from pyannote_prune.wavlm.config import ConvolutionConfig, WavLMConfig
 
 # the waveform takes 4, and twice that while it is decoded
 BYTES_PER_SAMPLE = 12
@@ -33,7 +32,7 @@ def write_noise(path: Path, minutes: int) -> Path:
 def smallest_model() -> WavLMSegmentation:
     """As fast as possible, since there are thousands of windows: one convolution, one speaker"""
     options = {"embed_dim": 16, "num_heads": 2, "position_kernel": 4, "position_groups": 2}
-    config = dense(num_layers=1, neurons=4, channels=4, **LARGE_STYLE, **options)
+    config = WavLMConfig.dense(num_layers=1, neurons=4, channels=4, **LARGE_STYLE, **options)
     config = replace(config, convolutions=(ConvolutionConfig(4, kernel=400, stride=320),))
     model = tiny_model(config, duration=8.0)
     with torch.no_grad():

@@ -16,7 +16,6 @@ from pyannote_prune import WavLM, WavLMConfig, cost, gate, prune
 from pyannote_prune.gates import DROP_RATES, SATURATED, gates_of
 from pyannote_prune.wavlm.cost import expected_cost
 from pyannote_prune.wavlm.gating import pruned_config
-from pyannote_prune.wavlm.presets import dense
 
 # largest difference relative to the peak, in float32
 TOLERANCE = 1e-5
@@ -97,7 +96,7 @@ def test_pruned_encoder_matches_gated_encoder(config, units, seed, spread):
 def test_pruned_model_matches_gated_model_in_single_precision(seed):
     torch.manual_seed(seed)
     style = LARGE_STYLE if seed % 2 else {}
-    model = tiny_model(dense(num_layers=2, neurons=40, channels=24, **TINY, **style))
+    model = tiny_model(WavLMConfig.dense(num_layers=2, neurons=40, channels=24, **TINY, **style))
     randomize(model)
     units = [unit for i, unit in enumerate(UNITS) if (seed % 31 + 1) >> i & 1]
     gated = gate(model, units)

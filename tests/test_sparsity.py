@@ -16,7 +16,7 @@ from pyannote_prune.sparsity import (
     reached_sparsity,
     target_at,
 )
-from pyannote_prune.wavlm.presets import dense as dense_config
+from pyannote_prune.wavlm.config import WavLMConfig
 
 
 def gated_encoder(units=("channel", "head", "neuron"), spread=3.0):
@@ -102,7 +102,7 @@ def test_meeting_a_target_nearby_keeps_the_distance_to_the_teacher(objective, la
     style = LARGE_STYLE if large else {}
     # no unit is larger than a change
     sizes = {"num_layers": 3, "neurons": 96, "channels": 16} | TINY | {"num_heads": 12}
-    config = dense_config(**sizes | style | dropouts)
+    config = WavLMConfig.dense(**sizes | style | dropouts)
     teacher = WavLM(config).eval()
     randomize(teacher)
     student, dense = gate(teacher).train(), cost(teacher)

@@ -80,7 +80,7 @@ class Scale:
     num_train, num_development, num_test : int
         Number of conversations of 30 s.
     wavlm : dict
-        Arguments of `pyannote_prune.wavlm.presets.dense`.
+        Arguments of `pyannote_prune.WavLMConfig.dense`.
     conformer : dict
         Arguments of the head.
     speeds : tuple of float

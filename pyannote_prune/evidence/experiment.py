@@ -24,8 +24,8 @@ from ..recipe import RecipeRun
 from ..recipe_config import Recipe
 from ..schema import refuse
 from ..simulation import Simulation, TurnStatistics, simulate
+from ..wavlm.config import WavLMConfig
 from ..wavlm.cost import cost
-from ..wavlm.presets import dense
 from .arms import FULL, Arm, Scale
 from .parallel import run_in_parallel
 from .pretraining import pretrain
@@ -177,7 +177,7 @@ class Experiment:
         folder.mkdir(parents=True, exist_ok=True)
         database = self.write_data()
         if arm.method == "pretrained":
-            config = dense(**self.scale.wavlm)
+            config = WavLMConfig.dense(**self.scale.wavlm)
             path = pretrain(config, self.scale, database, PROTOCOL, arm.seed, folder / "run")
             result = self._describe(path, start)
             write_json(result, folder / RESULT)

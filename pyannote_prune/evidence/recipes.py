@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ..wavlm.config import WavLMConfig
-from ..wavlm.presets import dense
 from .arms import MAX_SPEAKERS, Arm, Scale
 
 STAGES = ("fine_tune", "prune", "distil", "train")
@@ -41,7 +40,7 @@ def recipe(
     """
     start: dict[str, Any] = {"checkpoint": str(checkpoint)}
     if checkpoint is None:
-        config = wavlm or dense(**scale.wavlm)
+        config = wavlm or WavLMConfig.dense(**scale.wavlm)
         start = {"wavlm": config.to_dict(), "conformer": scale.conformer}
     return {
         "protocol": PROTOCOL,

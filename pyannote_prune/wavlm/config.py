@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from ..shorten import shorten
 from ..suggest import did_you_mean
+from . import presets
+from .presets import PRESETS
 
 # beyond that, no encoder fits in memory, and PyTorch may not even count
 MAXIMUM = 2**31 - 1
@@ -142,15 +144,31 @@ class WavLMConfig:
         ValueError
             If there is no such preset.
         """
-        from .presets import PRESETS
-
         if name not in PRESETS:
             raise ValueError(
                 f"`name` must be one of {', '.join(map(repr, PRESETS))}, found {name!r}"
                 f"{did_you_mean(name, PRESETS)}. For weights, give "
                 "`WavLMSegmentation(wavlm=...)` a hub id or a local folder instead."
             )
-        return PRESETS[name]()
+        return cls.from_dict(PRESETS[name])
+
+    @classmethod
+    def dense(
+        cls, num_layers: int, neurons: int, channels: int = 512, **options: Any
+    ) -> WavLMConfig:
+        """Encoder with everything in place
+
+        Parameters
+        ----------
+        num_layers : int
+        neurons : int
+            Of each feed-forward block.
+        channels : int, optional
+            Of each convolution. Defaults to 512.
+        **options
+            Other arguments, `num_heads` and `embed_dim` included.
+        """
+        return cls.from_dict(presets.dense(num_layers, neurons, channels, **options))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dictionaries"""

@@ -7,7 +7,7 @@ import pytest
 from pyannote_prune.evidence import FULL, SMALL, Arm, Scale
 from pyannote_prune.evidence.recipes import recipe, stages
 from pyannote_prune.recipe_config import Recipe
-from pyannote_prune.wavlm.presets import dense
+from pyannote_prune.wavlm.config import WavLMConfig
 
 
 def trained(scale: Scale) -> list[Arm]:
@@ -62,7 +62,7 @@ def test_all_models_that_are_compared_have_as_many_steps(scale):
 def test_recipes_are_valid(arm):
     start = {"checkpoint": Path("model.ckpt")}
     if arm.method == "scratch":
-        start = {"wavlm": dense(**SMALL.wavlm)}
+        start = {"wavlm": WavLMConfig.dense(**SMALL.wavlm)}
     checked = Recipe.from_dict(recipe(arm, SMALL, Path("database.yml"), **start), check_files=False)
     assert checked.pruning.target_sparsity == arm.sparsity
     assert checked.pruning.objective == arm.objective

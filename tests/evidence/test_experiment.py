@@ -24,7 +24,7 @@ from pyannote_prune.evidence import SMALL, Arm, Experiment
 from pyannote_prune.evidence.pretraining import pretrain
 from pyannote_prune.evidence.recipes import PROTOCOL
 from pyannote_prune.progress import StepProgress
-from pyannote_prune.wavlm.presets import dense
+from pyannote_prune.wavlm.config import WavLMConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -134,7 +134,7 @@ def test_interrupted_pretraining_goes_on(voices, tmp_path, monkeypatch):
     """From its last epoch, to the same model"""
     scale = replace(TINY, pretrain=2)
     database = Experiment(voices, tmp_path / "run", scale).write_data()
-    config = dense(**scale.wavlm)
+    config = WavLMConfig.dense(**scale.wavlm)
     expected = pretrain(config, scale, database, PROTOCOL, 1, tmp_path / "whole")
 
     class Interrupting(StepProgress):

@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from pyannote_prune import WavLMConfig, save_checkpoint
 from pyannote_prune.checkpoint import load_checkpoint
 from pyannote_prune.diarizen import load_diarizen, write_stand_in
-from pyannote_prune.wavlm.presets import dense
 
-CONFIG = dense(num_layers=1, neurons=8, channels=4, **TINY)
+CONFIG = WavLMConfig.dense(num_layers=1, neurons=8, channels=4, **TINY)
 
 # of files as a whole
 OF_STATE_DICTS = ["state dict", "state_dict", "could execute code", "do not fit"]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pyannote_prune import DistillationPruning, WavLMSegmentation
 from pyannote_prune.check_protocol import check_protocol, load_protocol
 from pyannote_prune.resume import SpeakerDiarization
-from pyannote_prune.wavlm.presets import dense
+from pyannote_prune.wavlm.config import WavLMConfig
 
 NAME = "Fuzz.SpeakerDiarization.Tiny"
 WINDOW = 0.5
@@ -75,7 +75,9 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def teacher() -> WavLMSegmentation:
     torch.manual_seed(0)
-    return tiny_model(dense(num_layers=1, neurons=8, channels=4, **TINY), duration=WINDOW)
+    return tiny_model(
+        WavLMConfig.dense(num_layers=1, neurons=8, channels=4, **TINY), duration=WINDOW
+    )
 
 
 def write(folder: Path, spoilt: dict[str, str | bytes] | None = None):

@@ -72,7 +72,7 @@ def test_unknown_model_is_refused_with_a_suggestion():
 
 
 def test_training_step_moves_weights_gates_and_multipliers(monkeypatch):
-    monkeypatch.setitem(PRESETS, "base", tiny_config)
+    monkeypatch.setitem(PRESETS, "base", tiny_config().to_dict())
     optimizers, make = [], torch.optim.AdamW
 
     def spy(*args, **options):
@@ -99,7 +99,7 @@ def test_training_step_moves_weights_gates_and_multipliers(monkeypatch):
 
 
 def test_training_is_compared_with_three_passes(monkeypatch):
-    monkeypatch.setitem(PRESETS, "base", tiny_config)
+    monkeypatch.setitem(PRESETS, "base", tiny_config().to_dict())
     calls = []
 
     def take_turns(functions, num_rounds, device):
