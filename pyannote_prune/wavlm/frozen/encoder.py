@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
 import torch.nn as nn
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..attention import Attention
+from ..config import WavLMConfig
 from ..extractor import ChannelNorm, Convolution, FeatureExtractor, FeatureProjection
 from ..feed_forward import FeedForward
 from ..layer import TransformerLayer
@@ -24,8 +26,23 @@ from .extractor import FrozenExtractor, FrozenProjection, PlainExtractor
 from .layer import FrozenLayer
 from .position import FrozenPosition, FrozenPositionBias
 
-if TYPE_CHECKING:
-    from ..encoder import WavLM
+
+class Encoder(Protocol):
+    """What is read of a `WavLM`, which imports this module"""
+
+    config: WavLMConfig
+    inference_dtype: torch.dtype | None
+    extractor: FeatureExtractor
+    projection: FeatureProjection
+    position: PositionalConvolution
+    position_bias: RelativePositionBias
+    norm: nn.LayerNorm
+    layers: nn.ModuleList
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def modules(self) -> Iterator[nn.Module]: ...
+
 
 # what encoders are made of
 MODULES = frozenset(
@@ -67,7 +84,7 @@ class FrozenWavLM:
         Its `inference_dtype` is that of matrix products.
     """
 
-    def __init__(self, wavlm: WavLM):
+    def __init__(self, wavlm: Encoder):
         self.origin = Fingerprint(wavlm)
         device, dtype = wavlm.norm.weight.device, wavlm.inference_dtype or wavlm.norm.weight.dtype
         on_cpu = device.type == "cpu"
@@ -80,7 +97,7 @@ class FrozenWavLM:
         self.position_bias = FrozenPositionBias(wavlm.position_bias, dtype)
         self.layers = [FrozenLayer(layer, dtype) for layer in wavlm.layers]
 
-    def is_that_of(self, wavlm: WavLM) -> bool:
+    def is_that_of(self, wavlm: Encoder) -> bool:
         """Whether weights are still the same"""
         return self.origin.is_that_of(wavlm)
 
@@ -107,19 +124,19 @@ class Fingerprint:
     versions. Those that are modified through `.data` have not: a few values of each are compared.
     """
 
-    def __init__(self, wavlm: WavLM):
+    def __init__(self, wavlm: Encoder):
         self.identity = identity(wavlm)
         self.samples = [_sample(weight) for weight in wavlm.parameters()]
         self.values = torch.cat(self.samples)
 
-    def is_that_of(self, wavlm: WavLM) -> bool:
+    def is_that_of(self, wavlm: Encoder) -> bool:
         # samples share memory with weights, unless their addresses have changed
         return self.identity == identity(wavlm) and torch.equal(
             torch.cat(self.samples), self.values
         )
 
 
-def identity(wavlm: WavLM) -> tuple[Any, ...]:
+def identity(wavlm: Encoder) -> tuple[Any, ...]:
     """Precision, addresses and versions"""
     # tensors that were made in inference mode have no version
     return wavlm.inference_dtype, [
@@ -134,7 +151,7 @@ def _sample(weight: Tensor) -> Tensor:
     return values[:: max(1, len(values) // NUM_SAMPLES)][: NUM_SAMPLES + 1]
 
 
-def is_plain(wavlm: WavLM) -> bool:
+def is_plain(wavlm: Encoder) -> bool:
     """Whether an encoder is made of what this package was written for, all in evaluation mode
 
     Layers that were wrapped, replaced, quantized or hooked have to run themselves.
