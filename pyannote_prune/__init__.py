@@ -1,5 +1,11 @@
 """Prunable WavLM segmentation models for pyannote.audio"""
 
+# isort: off
+from .default_databases import import_database
+
+import_database()  # before anything imports pyannote.audio
+# isort: on
+
 from .checkpoint import save_checkpoint
 from .diarizen import load_diarizen
 from .export import export_pipeline

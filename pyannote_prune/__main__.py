@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,13 +15,14 @@ from typing import Annotated
 
 import typer
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from pyannote.audio.telemetry import set_telemetry_metrics
 from rich.console import Console
 from yaml import YAMLError
 
 from .application.command import apply
 from .checkpoint import check_suffix, load_checkpoint, save_checkpoint
-from .convert import is_diarizen, read_source
+from .convert import is_released, read_source
 from .corpora.command import prepare
 from .diarizen import find_plda, load_diarizen, load_settings
 from .evidence.command import accuracy
@@ -38,7 +40,13 @@ from .version import __version__
 from .wavlm import WavLMConfig
 from .wavlm.presets import PRESETS
 
-app = typer.Typer(add_completion=False)
+# environment variable
+DEBUG = "PYANNOTE_PRUNE_DEBUG"
+
+app = typer.Typer(
+    epilog=f"{DEBUG}=1, in the environment, prints the traceback of each error.",
+    add_completion=False,
+)
 console, errors = Console(), Console(stderr=True)
 
 
@@ -71,17 +79,31 @@ def escape_unprintable():
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def print_line(line: str):
+    """Print names and paths as they are, brackets included"""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Errors that people can act upon are for reading: no traceback"""
+    """Print errors that people can act upon in one line, and their traceback for debugging"""
+    show_debugging()
     try:
         yield
     # that of PyYAML is for `database.yml`, which pyannote.database reads
-    except (OSError, ValueError, YAMLError) as error:
+    except (OSError, ValueError, YAMLError, MisconfigurationException) as error:
+        logging.getLogger("pyannote_prune").debug("traceback", exc_info=True)
         errors.print("Error:", style="bold red", end=" ")
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        logging.getLogger(__name__).debug("traceback", exc_info=True)
         raise typer.Exit(code=1) from error
+
+
+def show_debugging():
+    """Print what this package logs for debugging, if the environment asks for it"""
+    logger = logging.getLogger("pyannote_prune")
+    if os.environ.get(DEBUG, "0") not in ("", "0") and not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(logging.DEBUG)
 
 
 def silence_dependencies():
@@ -120,13 +142,13 @@ def quickstart(
         "that of segmentation alone."
     )
     for name, path in (
-        ("Pipeline", "run/pipeline"),
+        ("Pipeline, for recordings with references", "run/pipeline"),
         ("What was pruned", "run/structure.png"),
         ("Training curves", "run/training.png"),
         ("Recipe to start from", "recipe.yml"),
         ("Conversation, for pipelines to try", "data/sample.wav"),
     ):
-        console.print(f"{name}: {output / path}", highlight=False, soft_wrap=True)
+        print_line(f"{name}: {output / path}")
 
 
 @app.command()
@@ -151,7 +173,7 @@ def train(
         final = load_checkpoint(run.final)
     console.print(structure_table(final.wavlm.config, title="What was kept"))
     console.print(stages_table(summary))
-    console.print(f"Pipeline: {folder / 'pipeline'}", highlight=False, soft_wrap=True)
+    print_line(f"Pipeline: {folder / 'pipeline'}")
 
 
 @app.command()
@@ -206,7 +228,7 @@ def convert(
             )
             model.setup()
         save_checkpoint(model, checkpoint)
-    console.print(f"Wrote {checkpoint}", highlight=False, soft_wrap=True)
+    print_line(f"Wrote {checkpoint}")
     if not trained:
         console.print(
             "It is WavLM under an untrained head: train it before using it in a pipeline.",
@@ -229,9 +251,10 @@ def summary(
         else:
             model = load_checkpoint(checkpoint)
             config, lines = model.wavlm.config, specifications_lines(model)
-    console.print(structure_table(config, title=checkpoint))
+    print_line(checkpoint)
+    console.print(structure_table(config))
     for line in lines:
-        console.print(line, highlight=False)
+        print_line(line)
 
 
 @app.command()
@@ -261,15 +284,15 @@ def export(
     A released DiariZen model keeps its own inference settings, median filter and PLDA included.
     """
     with readable_errors():
-        if Path(source).is_file() or not is_diarizen(source):
-            model, settings, plda = load_checkpoint(source), DiarizationSettings(), None
-        else:
+        if is_released(source):
             model, settings = load_diarizen(source), load_settings(source)
             plda = find_plda(source)
+        else:
+            model, settings, plda = load_checkpoint(source), DiarizationSettings(), None
         if bfloat16:
             settings = replace(settings, segmentation_dtype="bfloat16")
         export_pipeline(model, folder, parts, settings, safetensors, plda)
-    console.print(f"Wrote {folder}", highlight=False, soft_wrap=True)
+    print_line(f"Wrote {folder}")
 
 
 def register(command: Callable, group: typer.Typer = app):

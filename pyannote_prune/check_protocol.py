@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,11 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pyannote.audio import Audio
 from pyannote.audio.core.task import Scopes
 from pyannote.core import Annotation, Segment, Timeline
-from pyannote.database import FileFinder, Protocol, ProtocolFile, registry
+from pyannote.database import FileFinder, Protocol, ProtocolFile
 
+from .databases import load_database
+from .decoding import extent, get_duration
 from .protocol_files import text_files
 from .schema import read_yaml, refuse
 from .shorten import shorten, spell
@@ -26,8 +28,19 @@ WHY = {"development": " Checkpoints are chosen by their scores on it."}
 TOLERANCE = 0.1  # seconds
 
 
-def load_protocol(database: Path, name: str) -> Protocol:
-    """Protocol of a `database.yml`, whose annotated regions end with the audio
+def load_protocol(
+    database: Path, name: str, preprocessors: Mapping[str, Any] | None = None
+) -> Protocol:
+    """Protocol of a `database.yml`, whatever other databases pyannote.database has loaded
+
+    Parameters
+    ----------
+    database : Path
+        `database.yml`, whose `Requirements` count too.
+    name : str
+    preprocessors : dict, optional
+        See `pyannote.database.Protocol`. Default to finding audio, and to annotated regions that
+        end with it.
 
     Raises
     ------
@@ -38,7 +51,7 @@ def load_protocol(database: Path, name: str) -> Protocol:
     """
     names = _names(read_yaml(database, "a `database.yml`"), database)
     try:
-        registry.load_database(database)
+        registry = load_database(database)
     except OSError:
         raise
     # pyannote.database does not check what it reads: anything may happen
@@ -47,7 +60,8 @@ def load_protocol(database: Path, name: str) -> Protocol:
             f"{database}: pyannote.database cannot read it ({type(error).__name__}: {error}). See "
             "its documentation for what it expects."
         ) from error
-    preprocessors = {"audio": FileFinder(), "annotated": annotated_audio}
+    if preprocessors is None:
+        preprocessors = {"audio": FileFinder(registry), "annotated": annotated_audio}
     try:
         return registry.get_protocol(name, preprocessors=preprocessors)
     except (AttributeError, KeyError, ValueError) as error:
@@ -57,7 +71,7 @@ def load_protocol(database: Path, name: str) -> Protocol:
         ) from error
 
 
-def check_protocol(protocol: Protocol, duration: float):
+def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False):
     """Read training and development sets of a protocol, and say what is wrong
 
     Recordings without speech, recordings that are listed twice and those that both sets have are
@@ -69,6 +83,9 @@ def check_protocol(protocol: Protocol, duration: float):
     protocol : Protocol
     duration : float
         Length of windows, in seconds.
+    in_memory : bool, optional
+        Whether files are decoded as a whole. Otherwise, those whose windows cannot be read from
+        their container are refused.
 
     Raises
     ------
@@ -82,7 +99,8 @@ def check_protocol(protocol: Protocol, duration: float):
     for subset in SUBSETS:
         check_references(protocol, subset)
         with saying_where(subset, protocol.name):
-            doubts = _check_recordings(getattr(protocol, subset)(), duration, seen)
+            files = getattr(protocol, subset)()
+            doubts = _check_recordings(files, duration, seen, in_memory)
         if doubts:
             more = f", and {len(doubts) - 5} more doubts" if len(doubts) > 5 else ""
             place = f"In the {subset} set of {protocol.name}"
@@ -122,7 +140,7 @@ def saying_where(subset: str, name: str) -> Iterator[None]:
 
 
 def _check_recordings(
-    files: Iterable[ProtocolFile], duration: float, seen: dict[str, str]
+    files: Iterable[ProtocolFile], duration: float, seen: dict[str, str], in_memory: bool
 ) -> list[str]:
     """Check that there is something to train on
 
@@ -132,6 +150,7 @@ def _check_recordings(
     duration : float
     seen : dict of str
         Names of the recordings of other subsets, by audio file. Those of this one are added.
+    in_memory : bool
 
     Returns
     -------
@@ -143,6 +162,8 @@ def _check_recordings(
     for file in files:
         _check_keys(file)
         uri, regions, annotation = file["uri"], annotated_audio(file), file["annotation"]
+        if not in_memory:
+            _check_windows(file)
         longest = max([longest, *((region.duration, uri) for region in regions)])
         if not annotation.crop(regions):
             silent.add(uri)
@@ -162,9 +183,11 @@ def _check_recordings(
             f"{found}: compare names in the list, in RTTM and in UEM."
         )
     if longest[0] < duration:
+        # rounded down: 2.00 s would not be shorter than 2 s
+        found = math.floor(100 * longest[0]) / 100
         raise ValueError(
             f"`duration` must be at most that of annotated regions, found {duration:g} s: the "
-            f"longest one has {longest[0]:.2f} s (in {longest[1]!r}). Use shorter windows."
+            f"longest one has {found:.2f} s (in {longest[1]!r}). Use shorter windows."
         )
     return doubts
 
@@ -211,30 +234,36 @@ def annotated_audio(file: ProtocolFile) -> Timeline:
     return regions.crop(audio)
 
 
+def _check_windows(file: ProtocolFile):
+    """Check that windows of a recording are where its container says"""
+    if "waveform" in file or _extent(str(file["audio"])).seekable:
+        return
+    path = Path(file["audio"])
+    raise ValueError(
+        "`audio` must be readable window by window, which takes a file that starts at 0 and gives "
+        f"its exact duration, found {str(path)!r}: convert it to WAV (`ffmpeg -i {path.name} "
+        f"{path.stem}.wav`), or set `in_memory: true` in the recipe."
+    )
+
+
 def _audio_duration(file: ProtocolFile) -> float:
     if "waveform" in file:
-        return Audio().get_duration(file)
-    return _duration(str(file["audio"]))
-
-
-@cache  # training opens it again and again
-def _duration(path: str) -> float:
-    try:
-        duration = Audio().get_duration(path)
-    # torchcodec has errors of its own, which do not name the file
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"`audio` could not be read: {path!r} ({reason}).") from error
+        return get_duration(file)
+    path = str(file["audio"])
+    duration = _extent(path).duration
     if not duration:
         raise ValueError(f"`audio` must not be empty, found {path!r}.")
     return duration
+
+
+_extent = cache(extent)  # training opens files again and again
 
 
 def _names(plain: Any, database: Path) -> list[str]:
     """Full names of the protocols of a `database.yml`"""
     names = []
     try:
-        protocols = _section(_section({"it": plain}, "it"), "Protocols")
+        protocols = _section(_section({"database.yml": plain}, "database.yml"), "Protocols")
         for name in protocols:
             tasks = _section(protocols, name)
             for task in tasks:

@@ -13,6 +13,7 @@ from torch.torch_version import TorchVersion
 
 from .rebuild import rebuild
 from .segmentation import WavLMSegmentation, without_task_modules
+from .sources import check_is_file
 from .specifications import has_specifications
 from .tensors import SUFFIX, is_safetensors, read_tensors, write_tensors
 from .whole import whole
@@ -92,6 +93,8 @@ def load_checkpoint(path: str | Path) -> WavLMSegmentation:
     ------
     FileNotFoundError
         If there is no such file.
+    IsADirectoryError
+        If it is a folder.
     ValueError
         If the file is damaged, holds code, or is not a checkpoint of `WavLMSegmentation`.
     """
@@ -115,8 +118,7 @@ def read_safely(path: str | Path, mmap: bool = False) -> Any:
     ValueError
         If the file is truncated, or holds anything else.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"No such file: {str(path)!r}.")
+    check_is_file(path)
     try:
         # SAFE_CLASSES are registered when the package is imported
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)

@@ -12,6 +12,7 @@ from .checkpoint import load_checkpoint, read_safely
 from .diarizen import load_diarizen
 from .diarizen.repository import CONFIG
 from .segmentation import WavLMSegmentation
+from .sources import SUFFIXES, check_is_file, looks_like_hub_id, model_in
 from .tensors import is_safetensors
 
 
@@ -40,6 +41,8 @@ def read_source(source: str | Path) -> WavLMSegmentation:
         return load_checkpoint(source)
     if is_diarizen(source):
         return load_diarizen(source)
+    if model_in(source) is not None or str(source).lower().endswith(SUFFIXES):
+        check_is_file(source)
     return WavLMSegmentation(wavlm=source).eval()
 
 
@@ -51,6 +54,13 @@ def is_checkpoint(source: str | Path) -> bool:
         return True
     content = read_safely(source)
     return isinstance(content, Mapping) and "pyannote.audio" in content
+
+
+def is_released(source: str | Path) -> bool:
+    """Whether `source` is that of a released DiariZen model: a folder, or a name of the hub"""
+    if Path(source).is_dir():
+        return is_diarizen(source)
+    return not Path(source).exists() and looks_like_hub_id(source)
 
 
 def is_diarizen(source: str | Path) -> bool:

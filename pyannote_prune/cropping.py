@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pyannote.audio import Audio
 from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 from pyannote.core import Annotation, Segment
+
+from .decoding import get_duration
 
 # seconds: times are written in milliseconds, where a shorter turn would have no duration
 SHORTEST = 0.001
@@ -79,9 +80,3 @@ def crop(annotation: Annotation, duration: float) -> Annotation:
                 continue
         cropped[part, cropped.new_track(part, candidate=track)] = label
     return cropped
-
-
-def get_duration(file: Mapping[str, Any]) -> float:
-    """Measure the duration of the decoded audio, in seconds: headers may be wrong"""
-    waveform, sample_rate = Audio()(file)
-    return waveform.shape[1] / sample_rate

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from pyannote.audio import pipelines
+from pyannote.audio.core.io import AudioFile
 from pyannote.audio.core.plda import PLDA
 from pyannote.audio.pipelines.clustering import BaseClustering
 from pyannote.audio.utils.hf_hub import download_from_hf_hub
@@ -22,8 +23,10 @@ from .checkpoint import load_checkpoint
 from .clustering import CLUSTERINGS
 from .confined import find_inside
 from .cropping import crop_to_audio
+from .decoding import decoded
 from .embedding import SharedFramesEmbedding, can_share_frames
 from .precision import knows_bfloat16
+from .samples import in_single_precision
 from .segmentation import WavLMSegmentation
 from .settings import (
     check_bounds,
@@ -33,6 +36,9 @@ from .settings import (
     check_median_filter,
 )
 from .tensors import is_safetensors
+
+# what pyannote.audio keeps in a file while parameters are optimized
+CACHES = {"training_cache/segmentation", "training_cache/embeddings"}
 
 
 class SpeakerDiarization(pipelines.SpeakerDiarization):
@@ -186,6 +192,27 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         """Extract embeddings, or do not when oracle clustering makes them useless"""
         return None if self._is_oracle else super().get_embeddings(*args, **kwargs)
 
+    def __call__(self, file: AudioFile | list[AudioFile], **kwargs) -> Any:
+        """Apply the pipeline to one file or several: see `pyannote.audio.Pipeline`"""
+        if isinstance(file, list):
+            file = [in_single_precision(one) for one in file]
+        return super().__call__(in_single_precision(file), **kwargs)
+
+    def default_parameters(self) -> dict[str, dict[str, float]]:
+        """Parameters of pyannote/speaker-diarization-community-1, for VBx and oracle clustering
+
+        Raises
+        ------
+        NotImplementedError
+            For other clusterings, whose thresholds depend on the embedding.
+        """
+        parameters = super().default_parameters()
+        if self.klustering == "VBxClustering":
+            return parameters
+        if self._is_oracle:
+            return {"segmentation": parameters["segmentation"]}
+        raise NotImplementedError(f"There are no default parameters for {self.klustering}.")
+
     def apply(
         self,
         file,
@@ -194,7 +221,29 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         max_speakers: int | None = None,
         **kwargs,
     ):
-        """Apply speaker diarization: see `pyannote.audio.pipelines.SpeakerDiarization.apply`"""
+        """Apply speaker diarization: see `pyannote.audio.pipelines.SpeakerDiarization.apply`
+
+        Files that cannot be read window by window, such as MP3, are decoded first.
+
+        Returns
+        -------
+        output : DiarizeOutput, or Annotation
+            The latter with `legacy`, and for `pyannote-audio optimize`, whose metrics take no
+            other.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be decoded, or if oracle clustering has no reference.
+        """
+        if self._is_oracle and file.get("annotation") is None:
+            raise ValueError(
+                f'OracleClustering needs the reference ("annotation") of {file["uri"]!r}, found '
+                "none: export the model with embeddings to diarize recordings."
+            )
+        original = file
+        if not (self.training and set(file) >= CACHES):  # all that audio is read for
+            file = decoded(file)
         if self.first_channel and file.get("channel") is None:
             file = ProtocolFile(file, {"channel": lambda _: 0})
         if num_speakers is min_speakers is max_speakers is None:
@@ -206,7 +255,12 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
             max_speakers=max_speakers,
             **kwargs,
         )
-        return crop_to_audio(output, file)
+        output = crop_to_audio(output, file)
+        if not self.training:
+            return output
+        for key in CACHES & set(file):
+            original[key] = file[key]
+        return getattr(output, "speaker_diarization", output)
 
 
 class NoPLDA(PLDA):

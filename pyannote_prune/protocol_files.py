@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pyannote.core import Annotation, Timeline
-from pyannote.database import Protocol, ProtocolFile, registry
-from pyannote.database.custom import meta_subset_iter, resolve_path
+from pyannote.database import Protocol, ProtocolFile
+from pyannote.database.custom import resolve_path
 
+from .databases import parts_of
 from .reference_files import check_list, check_rttm, check_uem
 from .schema import refuse
 from .shorten import shorten
@@ -147,13 +148,16 @@ def reference_of(file: Mapping[str, Any]) -> tuple[Annotation, Timeline] | None:
 
 def _methods(protocol: Protocol, subset: str) -> Iterator[Callable]:
     """What lists the recordings of a subset: several methods for compound protocols"""
-    method = getattr(protocol, f"{subset}_iter", None)
-    if getattr(method, "func", None) is not meta_subset_iter:
+    yield from _simple(getattr(protocol, f"{subset}_iter", None))
+
+
+def _simple(method: Callable | None) -> Iterator[Callable]:
+    parts = parts_of(method)
+    if parts is None:
         yield method
         return
-    for name, subsets in method.args[4].items():
-        for part in subsets:
-            yield from _methods(registry.get_protocol(name), part)
+    for part in parts:
+        yield from _simple(part)
 
 
 def _text_files(method: Callable) -> Iterator[TextFile]:

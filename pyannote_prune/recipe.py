@@ -21,6 +21,7 @@ from .callbacks import BestCheckpoints, Near, PercentileGradientClipping, averag
 from .check_protocol import check_protocol, load_protocol
 from .checkpoint import last_checkpoint, load_checkpoint, save_checkpoint
 from .checkpoint_io import WholeCheckpointIO
+from .devices import world_size
 from .export import export_pipeline
 from .figures import plot_structure, plot_training
 from .folders import write_json
@@ -96,7 +97,7 @@ class RecipeRun:
             Content of `summary.json`: cost, sparsity and development scores of each stage.
         """
         if not self.final.is_file():
-            check_protocol(self.protocol, self.recipe.duration)
+            check_protocol(self.protocol, self.recipe.duration, self.recipe.in_memory)
         stages = self.stages()
         if "fine_tune" in stages:
             teacher = self._run("fine_tune", self._start, self._diarization)
@@ -206,8 +207,7 @@ class RecipeRun:
 
     @cached_property
     def _world_size(self) -> int:
-        options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-        return lightning.Trainer(**vars(self.recipe.trainer), **options).world_size
+        return world_size(vars(self.recipe.trainer))
 
     def _diarization(self, name: str) -> SpeakerDiarization:
         task = SpeakerDiarization(self.protocol, **self._data(name))

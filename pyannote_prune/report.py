@@ -12,13 +12,13 @@ from .wavlm.config import WavLMConfig
 from .wavlm.cost import Cost, cost, cost_per_part
 
 
-def structure_table(config: WavLMConfig, title: str) -> Table:
+def structure_table(config: WavLMConfig, title: str | None = None) -> Table:
     """What is left of an encoder, part by part
 
     Parameters
     ----------
     config : WavLMConfig
-    title : str
+    title : str, optional
 
     Returns
     -------

@@ -57,7 +57,7 @@ class ResumableSamples:
         try:
             super().prepare_data()
         except Exception as error:
-            check_protocol(self.protocol, self.duration)
+            check_protocol(self.protocol, self.duration, getattr(self, "in_memory", False))
             if isinstance(error, OSError):
                 raise
             raise ValueError(

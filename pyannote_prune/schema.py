@@ -55,12 +55,15 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path, what: str = "the YAML of a recipe") -> Any:
+    content = path.read_bytes()
     try:
-        with path.open("rb") as stream:
-            return yaml.load(stream, _Loader)
+        return yaml.load(content, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line = f", line {mark.line + 1}" if mark else ""
+        if isinstance(error, yaml.reader.ReaderError) and error.encoding == "utf-8":
+            line = ", line {}".format(content.count(b"\n", 0, error.position) + 1)
+            problem = f"it must be text in UTF-8 ({error.reason}): convert it"
         if isinstance(error, RecursionError):
             problem = "too many levels of nesting"
         raise ValueError(f"{path}{line}: not {what}: {problem or error}.") from error

@@ -16,6 +16,7 @@ from pyannote.audio.utils.params import merge_dict
 from torch import Tensor
 from torchaudio.models import Conformer
 
+from .samples import CheckedAudio
 from .suggest import did_you_mean
 from .tensors import is_safetensors
 from .validation import ValidationOfAllProcesses
@@ -24,6 +25,7 @@ from .wavlm.encoder import WavLM
 from .wavlm.gating import attach_gates
 from .wavlm.geometry import receptive_field_size
 from .wavlm.huggingface import load_huggingface
+from .wavlm.waveforms import check_samples
 from .wavlm.weights import check_keys
 
 # modules that a task may add to the model: pyannote.audio saves them, inference ignores them
@@ -112,6 +114,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
                 "(files are downmixed when pyannote.audio reads them)."
             )
         super().__init__(sample_rate=sample_rate, num_channels=num_channels, task=task)
+        self.audio = CheckedAudio(sample_rate=sample_rate, mono="downmix")
 
         self.wavlm = _encoder(wavlm, units)
         conformer = self._conformer_options(conformer)
@@ -343,6 +346,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         return merge_dict(self.CONFORMER_DEFAULTS, options)
 
     def _check_waveforms(self, waveforms: Tensor):
+        check_samples(waveforms)
         if waveforms.ndim != 3 or waveforms.shape[1] != 1:
             raise ValueError(
                 "`waveforms` must have shape (batch_size, 1, num_samples), found "

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .schema import rule, section
+from .sources import check_is_file
 from .specifications import specifications_from_dict, specifications_to_dict
 from .version import __version__
 from .whole import whole
@@ -96,8 +97,7 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
     ValueError
         If the file is damaged, or does not describe a model: the message names the file.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"No such file: {str(path)!r}.")
+    check_is_file(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from compressed import compress, needs_ffmpeg
 from conftest import generate_conversations, write_wav
+from pyannote.audio import Audio
 from pyannote.core import Segment
 from pyannote.database import Protocol
 
@@ -94,6 +96,41 @@ def test_audio_that_cannot_be_read_is_named(folder, write, message):
     refused(folder, message)
 
 
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", [".mp3", ".webm", ".mkv"])
+def test_compressed_audio_is_trained_on_in_memory_alone(folder, kind):
+    """Where its header does not say what is where"""
+    edit(folder / "database.yml", "{uri}.wav", "{uri}" + kind)
+    edit(folder / "database.yml", "\n          annotated: train.uem", "")
+    for wav in folder.glob("*.wav"):
+        compress(wav, kind)
+        wav.unlink()
+    name = rf"train0\{kind}"
+    refused(folder, rf"`audio` must be readable window by window.*'.*{name}': convert it to WAV")
+    refused(folder, rf"\(`ffmpeg -i {name} train0.wav`\), or set `in_memory: true` in the recipe")
+    protocol = load(folder)
+    check_protocol(protocol, 2.0, in_memory=True)
+    file = next(protocol.train())
+    (region,) = file["annotated"]
+    waveform, sample_rate = Audio()(file["audio"])
+    assert region == Segment(0, waveform.shape[1] / sample_rate)
+
+
+@needs_ffmpeg
+def test_windows_of_other_compressed_audio_end_with_its_samples(folder):
+    """Headers of Opus count a few milliseconds that are not decoded"""
+    edit(folder / "database.yml", "{uri}.wav", "{uri}.opus")
+    edit(folder / "database.yml", "\n          annotated: train.uem", "")
+    for wav in folder.glob("*.wav"):
+        compress(wav, ".opus")
+    protocol = load(folder)
+    check_protocol(protocol, 2.0)
+    file = next(protocol.train())
+    (region,) = file["annotated"]
+    assert Audio().get_duration(file["audio"]) > 30.005
+    assert region.end == pytest.approx(30.0, abs=1e-6)
+
+
 def test_regions_beyond_the_audio_are_refused(folder):
     edit(folder / "train.uem", "train0 1 0.000 30.000", "train0 1 0.000 31.500")
     refused(
@@ -149,6 +186,13 @@ def test_recordings_that_both_sets_have_are_a_warning(folder):
 def test_empty_list_is_refused(folder):
     (folder / "train.lst").write_text("")
     refused(folder, "In the train set of .*, found no recording")
+
+
+def test_durations_are_not_rounded_up_in_messages(folder):
+    for name in ("train", "development"):
+        text = (folder / f"{name}.uem").read_text()
+        (folder / f"{name}.uem").write_text(text.replace("30.000", "9.9999"))
+    refused(folder, "found 10 s: the longest one has 9.99 s ", duration=10.0)
 
 
 def test_windows_longer_than_regions_are_refused(folder):

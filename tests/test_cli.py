@@ -1,16 +1,19 @@
 """`pyannote-prune`"""
 
+import logging
+
 import pytest
 import released
 import torch
 import transformers
 from helpers import tiny_config, tiny_model
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from pyannote.audio import Model, Pipeline
 from safetensors.torch import save_file
 from simulation.recordings import generate_voices
 from typer.testing import CliRunner
 
-from pyannote_prune import WavLMSegmentation, __version__, cost, save_checkpoint
+from pyannote_prune import WavLMSegmentation, __version__, cost, export_pipeline, save_checkpoint
 from pyannote_prune.__main__ import app, console
 from pyannote_prune.diarizen import write_stand_in
 from pyannote_prune.pipeline import SpeakerDiarization
@@ -154,7 +157,9 @@ def test_errors_are_messages(tmp_path, parts):
     assert "did you mean" not in fail("summary", "base-s90-md")
     (tmp_path / "file").write_bytes(b"not a checkpoint")
     assert "it is damaged" in fail("summary", tmp_path / "file")
-    assert "No such file" in fail("export", "no/where", tmp_path / "pipeline", "--parts", parts)
+    output = fail("export", "no/where", tmp_path / "pipeline", "--parts", parts)
+    assert "found 'no/where': there is no such folder, and no such repository" in output
+    assert "HF_HUB_OFFLINE" in output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
@@ -193,3 +198,73 @@ def test_names_that_the_output_lacks_are_printed_escaped(checkpoint, parts, tmp_
         assert result.exit_code == int(name == "会.ckpt"), result.exception
         printed = name.encode(charset, "backslashreplace").decode(charset)
         assert printed in "".join(result.output.split())
+
+
+def test_folders_and_names_of_the_hub_are_called_what_they_are(
+    checkpoint, parts, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    export_pipeline(checkpoint, "run/pipeline", parts)
+    model = "give 'run/pipeline/segmentation/pytorch_model.bin', its segmentation model"
+    for folder in ("run", "run/pipeline"):
+        for command, *target in (["summary"], ["convert", "new.ckpt"], ["export", "new"]):
+            output = fail(command, folder, *target)
+            assert f"must be a file, found the folder '{folder}': {model}" in output
+    assert "`pyannote-prune convert owner/name FILE`" in fail("summary", "owner/name")
+    assert "No such file: 'gone.ckpt'." in fail("convert", "gone.ckpt", "new.ckpt")
+    assert "found the folder 'run/pipeline/plda': convert" in fail("summary", "run/pipeline/plda")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_brackets_of_paths_are_printed(checkpoint, parts, tmp_path):
+    path = tmp_path / "take [one]" / "[bold]model.ckpt"
+    assert f"Wrote {path}" in run("convert", checkpoint, path)
+    assert str(path) in run("summary", path)
+    folder = tmp_path / "take [one]" / "pipeline"
+    assert f"Wrote {folder}" in run("export", path, folder, "--parts", parts)
+
+
+@pytest.fixture
+def package_logger():
+    """What `PYANNOTE_PRUNE_DEBUG` changes is put back"""
+    logger = logging.getLogger("pyannote_prune")
+    yield logger
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("value", ["1", "0", "", None])
+def test_tracebacks_are_for_debugging(tmp_path, monkeypatch, package_logger, value):
+    if value is None:
+        monkeypatch.delenv("PYANNOTE_PRUNE_DEBUG", raising=False)
+    else:
+        monkeypatch.setenv("PYANNOTE_PRUNE_DEBUG", value)
+    (tmp_path / "file").write_bytes(b"not a checkpoint")
+    result = CliRunner().invoke(app, ["summary", str(tmp_path / "file")])
+    assert result.exit_code == 1
+    assert "Error: " in result.output
+    assert ("Traceback" in result.output) == (value == "1")
+    assert ("in read_safely" in result.output) == (value == "1")
+    assert "PYANNOTE_PRUNE_DEBUG=1" in run("--help")
+
+
+def test_tracebacks_of_recordings_are_for_debugging_too(
+    checkpoint, parts, tmp_path, monkeypatch, package_logger
+):
+    monkeypatch.setenv("PYANNOTE_PRUNE_DEBUG", "1")
+    pipeline = export_pipeline(checkpoint, tmp_path / "pipeline", parts)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF, and nothing")
+    arguments = ["apply", pipeline, tmp_path / "broken.wav", "--into", tmp_path / "out"]
+    result = CliRunner().invoke(app, [*map(str, arguments), "--device", "cpu"])
+    assert result.exit_code == 1
+    assert "'broken' could not be done" in result.output
+    assert "torchcodec" in result.output
+    assert "Error: 1 of 1 recordings could not be done" in result.output
+
+
+def test_lightning_s_complaints_are_messages(tmp_path, monkeypatch):
+    def complain(*args, **kwargs):
+        raise MisconfigurationException("no such device")
+
+    monkeypatch.setattr("pyannote_prune.__main__.load_checkpoint", complain)
+    assert "Error: no such device" in fail("summary", tmp_path / "m.ckpt")

@@ -3,16 +3,20 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import write_wav
+from conftest import generate_conversations, write_wav
 from pyannote.audio import Pipeline
+from pyannote.audio.__main__ import app as pyannote_audio
 from pyannote.audio.sample import SAMPLE_FILE
 from pyannote.database.util import load_rttm
+from typer.testing import CliRunner
 
 from pyannote_prune import DiarizationSettings, WavLMSegmentation, export_pipeline
 from pyannote_prune.pipeline import SpeakerDiarization
@@ -167,6 +171,65 @@ def test_names_of_folders_do_not_end_as_those_of_files_do(checkpoint, parts, tmp
     # a folder that exists is meant as such
     (tmp_path / "model.onnx").mkdir()
     assert export_pipeline(checkpoint, tmp_path / "model.onnx", parts).is_dir()
+
+
+FOLDERS = {
+    "VBx": DiarizationSettings(**FAST),
+    "as DiariZen": DiarizationSettings(median_filter=11, first_channel=True, **FAST),
+    "agglomerative": DiarizationSettings(
+        clustering="AgglomerativeClustering",
+        parameters={"method": "centroid", "min_cluster_size": 2, "threshold": 0.7},
+        **FAST,
+    ),
+    "oracle": replace(ORACLE_SETTINGS, **FAST),
+}
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_pyannote_commands_of_the_readme_run_on_exported_folders(checkpoint, parts, tmp_path, kind):
+    """`apply` (see above), `benchmark` and `optimize`"""
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, FOLDERS[kind])
+    database = generate_conversations(tmp_path / "database", "Readme")
+    name = "Readme.SpeakerDiarization.Mini"
+    options = ["--registry", database, "--subset", "development", "--device", "cpu"]
+    (tmp_path / "into").mkdir()
+    run("benchmark", folder, name, tmp_path / "into", *options)
+    scores = pd.read_csv(tmp_path / "into" / f"{name}.development.csv", index_col=0, header=[0, 1])
+    assert scores.index[:-1].tolist() == ["development0", "development1"]
+
+    run("optimize", folder / "config.yaml", name, *options, "--max-iterations", 1)
+    before = yaml.safe_load((folder / "config.yaml").read_text())
+    written = folder / f"config.{name}.development.yaml"
+    found = yaml.safe_load(written.read_text())
+    assert found["pipeline"] == before["pipeline"]
+    optimized = Pipeline.from_pretrained(written).parameters(instantiated=True)
+    assert {key: value for key, value in optimized.items() if value}.keys() == {*before["params"]}
+    if kind == "VBx":  # it starts from those of pyannote/speaker-diarization-community-1
+        assert found["params"] == before["params"]
+    assert 0 < found["optimization"]["status"]["best_loss"] < np.inf
+
+
+def run(*arguments):
+    """Command of pyannote.audio"""
+    result = CliRunner().invoke(pyannote_audio, [*map(str, arguments)])
+    assert result.exit_code == 0, result.exception
+
+
+def test_parameters_are_optimized_on_what_is_computed_once(checkpoint, parts, tmp_path):
+    """Also with the first channel, which our class asks for in a copy of the file"""
+    settings = FOLDERS["as DiariZen"]
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, settings)
+    pipeline, file = Pipeline.from_pretrained(folder), dict(SAMPLE_FILE)
+    output = pipeline(file)
+    assert not any("cache" in key for key in file)
+    pipeline.training = True
+    assert pipeline(file) == output.speaker_diarization
+    cached = file["training_cache/segmentation"], file["training_cache/embeddings"]
+    assert pipeline(file) == output.speaker_diarization
+    assert file["training_cache/segmentation"] is cached[0]
+    assert file["training_cache/embeddings"] is cached[1]
+    pipeline.training = False
+    assert pipeline(file).speaker_diarization == output.speaker_diarization
 
 
 def test_folder_in_use_is_not_overwritten(checkpoint, parts, tmp_path):

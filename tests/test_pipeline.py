@@ -5,6 +5,8 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from compressed import compress, conversation, needs_ffmpeg, write_conversation
+from conftest import write_wav
 from helpers import tiny_config
 from pyannote.audio import Audio, pipelines
 from pyannote.audio.models.embedding import WeSpeakerResNet34
@@ -129,6 +131,15 @@ def test_oracle_clustering_needs_no_embedding(arguments):
     assert output.speaker_embeddings is None
 
 
+@pytest.mark.parametrize("options", [{}, {"num_speakers": 2}])
+def test_oracle_clustering_needs_a_reference(arguments, tmp_path, options):
+    pipeline = SpeakerDiarization(**arguments, clustering="OracleClustering")
+    pipeline.instantiate(pipeline.default_parameters())
+    message = r"OracleClustering needs the reference \(\"annotation\"\) of 'talk', found none: exp"
+    with pytest.raises(ValueError, match=message):
+        pipeline(write_conversation(tmp_path), **options)
+
+
 def test_oracle_clustering_of_a_model_that_hears_nothing(arguments, tmp_path):
     model = WavLMSegmentation.from_pretrained(arguments["segmentation"])
     with torch.no_grad():
@@ -162,6 +173,54 @@ def test_median_filter_is_applied_to_segmentations(arguments):
     np.testing.assert_array_equal(after.data, median_over_frames(before.data, 11))
     assert after.sliding_window.step == before.sliding_window.step
     assert isinstance(filtered(SAMPLE_FILE).speaker_diarization, Annotation)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", [".mp3", ".webm", "-pipe.flac", "-late.mp4"])
+def test_compressed_files_give_what_their_decoded_waveform_gives(arguments, tmp_path, kind):
+    path = compress(write_conversation(tmp_path), kind)
+    waveform, sample_rate = Audio()(path)
+    stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
+    with pytest.raises((TypeError, ValueError)):
+        stock(path)
+    ours = SpeakerDiarization(**arguments).instantiate(VBX)
+    expected = ours({"waveform": waveform, "sample_rate": sample_rate})
+    for source in (path, {"audio": path, "uri": "it"}):
+        found = ours(source)
+        assert found.speaker_diarization == expected.speaker_diarization
+        np.testing.assert_array_equal(found.speaker_embeddings, expected.speaker_embeddings)
+    assert expected.speaker_diarization.get_timeline().duration() > 0
+
+
+@needs_ffmpeg
+def test_compressed_files_of_odd_sample_rates_have_windows_of_one_length(arguments, tmp_path):
+    """Every half second, hence 5512.5 samples at 11,025 Hz"""
+    write_wav(tmp_path / "talk.wav", conversation(), sample_rate=11025)
+    path = compress(tmp_path / "talk.wav", ".m4a")
+    model = WavLMSegmentation.from_pretrained(arguments["segmentation"])
+    model.specifications.duration = 1.0
+    arguments |= {"segmentation": model, "embedding_batch_size": 32}
+    pipeline = SpeakerDiarization(**arguments).instantiate(VBX)
+    waveform, sample_rate = Audio()(path)
+    assert sample_rate == 11025
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+        pipeline({"waveform": waveform, "sample_rate": sample_rate})
+    assert pipeline(path).speaker_diarization.get_timeline().duration() > 0
+
+
+@needs_ffmpeg
+def test_first_channel_of_compressed_files_is_the_first(arguments, tmp_path):
+    samples = np.stack([conversation(), 0.3 * conversation()[::-1]], axis=1)
+    write_wav(tmp_path / "two.wav", samples)
+    path = compress(tmp_path / "two.wav", ".mp3")
+    waveform, sample_rate = Audio()(path)
+    both, first = (
+        SpeakerDiarization(**arguments, first_channel=value).instantiate(VBX)
+        for value in (False, True)
+    )
+    expected = both({"waveform": waveform[:1], "sample_rate": sample_rate})
+    assert first(path).speaker_diarization == expected.speaker_diarization
+    assert both(path).speaker_diarization != expected.speaker_diarization
 
 
 def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypatch):

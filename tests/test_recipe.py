@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from compressed import compress, needs_ffmpeg
 from conftest import generate_conversations, made_once
 from helpers import CONFORMER, tiny_config, tiny_model
 from pyannote.audio import Pipeline
@@ -348,3 +349,34 @@ def test_rows_that_were_repeated_are_replaced(tmp_path):
         ["x", "0.7", "5"],
         ["y", "0.6", "15"],
     ]
+
+
+def one_stage(database: Path, **options) -> dict:
+    """Recipe that fine-tunes for one epoch, and that is all"""
+    plain = tiny_recipe(database) | options
+    stages = {name: {**stage, "max_epochs": 0} for name, stage in plain["stages"].items()}
+    stages["fine_tune"] |= {"max_epochs": 1, "max_steps_per_epoch": 2}
+    stages["prune"]["warm_up_epochs"] = 0
+    return plain | {"stages": stages}
+
+
+@needs_ffmpeg
+def test_compressed_audio_is_refused_before_training_or_trained_on_in_memory(tmp_path):
+    database = generate_conversations(tmp_path / "data")
+    database.write_text(database.read_text().replace("{uri}.wav", "{uri}.mp3"))
+    for wav in (tmp_path / "data").glob("*.wav"):
+        compress(wav, ".mp3")
+        wav.unlink()
+    output = tmp_path / "run"
+    with pytest.raises(ValueError, match=r"train0\.mp3': convert it to WAV"):
+        RecipeRun(Recipe.from_dict(one_stage(database)), output)()
+    assert not (output / "1-fine-tune" / "logs").exists()
+    summary = RecipeRun(Recipe.from_dict(one_stage(database, in_memory=True)), output)()
+    assert summary["fine_tune"]["DiarizationErrorRate"] > 0
+    assert (output / "1-fine-tune" / "model.ckpt").is_file()
+
+
+def test_accelerator_that_is_not_there_is_named(data, tmp_path):
+    plain = one_stage(data, trainer={"accelerator": "tpu", "devices": 1})
+    with pytest.raises(ValueError, match=r"`trainer.accelerator` must be one of .* found 'tpu'"):
+        RecipeRun(Recipe.from_dict(plain), tmp_path / "run")()

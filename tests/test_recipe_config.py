@@ -491,8 +491,8 @@ def test_unreadable_file_is_named(tmp_path, text, message):
 
 def test_bytes_that_are_not_text_are_refused(tmp_path):
     path = tmp_path / "recipe.yml"
-    path.write_bytes(b"protocol: \xff\xfe\n")
-    with pytest.raises(ValueError, match=f"^{path}: "):
+    path.write_bytes(b"seed: 1\nprotocol: \xff\xfe\n")
+    with pytest.raises(ValueError, match=f"^{path}, line 2: .*it must be text in UTF-8 "):
         Recipe.load(path)
 
 

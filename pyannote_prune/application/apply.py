@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import textwrap
 import time
@@ -16,11 +17,14 @@ from pyannote.core import Annotation, Segment
 
 from ..audio_files import decodable
 from ..cropping import crop_to_audio
+from ..decoding import decoded, reason
 from ..folders import write_json
 from ..pipeline import SpeakerDiarization
 from ..protocol_files import WRONG_REFERENCE, without_references
 from ..whole import whole
 from .recordings import check_name
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,14 @@ def apply_pipeline(
             yield Applied(recording, _read(path, recording["uri"]), seconds=seconds)
         # decoders, file finders, models: each has errors of its own
         except Exception as error:
+            logger.debug("%r could not be done", recording["uri"], exc_info=True)
             yield Applied(recording, error=say(error))
 
 
 def say(error: Exception) -> str:
     """An error in one line"""
-    message = textwrap.shorten(str(error), 300, placeholder=" ...")
+    text = reason(error) if isinstance(error, RuntimeError) else str(error)
+    message = textwrap.shorten(text, 300, placeholder=" ...")
     return f"{type(error).__name__}: {message}"
 
 
@@ -109,6 +115,7 @@ def _diarize(
     # others would look at references to give their names to speakers
     file = recording if has_reference else without_references(recording)
     with _readable(file) as readable:
+        readable = decoded(readable)
         output = pipeline(readable, hook=hook, **options)
         # our class crops by itself
         is_stock = isinstance(pipeline, pipelines.SpeakerDiarization)

@@ -16,7 +16,7 @@ from ..reference_files import name_rule
 from ..shorten import shorten
 from .apply import Applied, apply_pipeline
 from .bars import Bars
-from .pretrained import check_speakers, claim_results, load_pipeline
+from .pretrained import check_references, check_speakers, claim_results, load_pipeline
 from .recordings import SUBSETS, left_out, recordings_of_paths, recordings_of_protocol
 from .scores import add_score, write_scores
 
@@ -73,6 +73,7 @@ def apply(
     )
     loaded = load_pipeline(pipeline, device)
     check_speakers(loaded, speakers)
+    check_references(loaded, todo)
     replaced = claim_results(into, pipeline, source, todo, **request, **speakers)
     console, failures, unscored = Console(), {}, {}
     if others := left_out(recordings or (), into):

@@ -13,11 +13,14 @@ import torch
 from pyannote.audio import Pipeline
 
 from ..folders import Difference, claim
+from ..protocol_files import WRONG_REFERENCE
 from ..replaced import remove_replaced
 from ..whole import remove_drafts
 from .apply import say
 
 REQUEST, RECORDINGS = "application.yml", "recordings.csv"
+
+CONFIG = "config.yaml"  # of the folder of a pipeline
 
 
 def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
@@ -45,6 +48,8 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
             f"`device` must be that of a processor of this machine, found {device!r} ({reason})."
         ) from error
     rule = f"`pipeline` must be the folder of a pipeline, or a hub id, found {pipeline!r}"
+    if (cure := _cure(Path(pipeline))) is not None:
+        raise ValueError(f"{rule}: {cure}.")
     try:
         loaded = Pipeline.from_pretrained(pipeline)
     # it may hold anything
@@ -56,6 +61,35 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
             "hub."
         )
     return loaded.to(torch.device(device))
+
+
+def _cure(path: Path) -> str | None:
+    """What to do with a file or folder that is there, and is no pipeline"""
+    if path.is_file() and path.suffix.lower() not in (".yaml", ".yml"):
+        return f"export the model first (`pyannote-prune export {path} FOLDER`)"
+    if not path.is_dir() or (path / CONFIG).is_file():
+        return None
+    if (path / "pipeline" / CONFIG).is_file():
+        return f"give {str(path / 'pipeline')!r}"
+    return f"it has no {CONFIG!r}. Models are exported first (`pyannote-prune export`)"
+
+
+def check_references(pipeline: Pipeline, recordings: Iterable[Mapping[str, Any]]):
+    """Check that a pipeline that is told who speaks has references of some recordings
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    if getattr(pipeline, "klustering", None) != "OracleClustering":
+        return
+    if not any(map(_may_have_reference, recordings)):
+        raise ValueError(
+            "`pipeline` must be told who speaks: OracleClustering needs the reference "
+            '("annotation") of each recording, found none. Give --protocol, with references, or '
+            "export the model with embeddings to diarize recordings."
+        )
 
 
 def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]):
@@ -91,6 +125,14 @@ def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]):
             f"`pipeline` must not have oracle clustering for {given}: it is told by references who "
             "speaks. Leave them out."
         )
+
+
+def _may_have_reference(recording: Mapping[str, Any]) -> bool:
+    try:
+        return WRONG_REFERENCE in recording or recording.get("annotation") is not None
+    # those of loaders: it is told with that recording
+    except Exception:
+        return True
 
 
 def claim_results(

@@ -6,6 +6,7 @@ import wave
 from pathlib import Path
 
 from ..audio_files import decodable
+from ..decoding import is_exact, reason
 
 SAMPLE_RATE = 16000
 # in seconds: 31 MB of 8 channels, where the meeting as a whole would be 1.2 GB
@@ -20,7 +21,7 @@ def convert(source: Path, output: Path, piece: float = PIECE):
     Parameters
     ----------
     source : Path
-        Any format that FFmpeg reads, at 16 kHz.
+        WAV, FLAC, or what has as exact a header, at 16 kHz.
     output : Path
         WAV file.
     piece : float, optional
@@ -38,12 +39,14 @@ def convert(source: Path, output: Path, piece: float = PIECE):
         with decodable(source) as audio:
             decoder = AudioDecoder(audio)
             metadata = decoder.metadata
+            if not is_exact(metadata):
+                raise ValueError("its header does not give the exact place and number of samples")
             if metadata.sample_rate == SAMPLE_RATE:
                 _write(decoder, metadata.duration_seconds_from_header, output, piece)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"A recording must be an audio file that is complete, found {str(source)!r}, which "
-            f"cannot be decoded ({str(error).splitlines()[0]}): download it again."
+            f"cannot be decoded ({reason(error)}): download it again."
         ) from error
     if metadata.sample_rate != SAMPLE_RATE:
         raise ValueError(

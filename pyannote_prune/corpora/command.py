@@ -40,8 +40,9 @@ def prepare(
     console.print(summary_table(summaries))
     for subset, summary in summaries.items():
         for line in remarks(summary):
-            console.print(f"{subset}: {line}", highlight=False, soft_wrap=True)
-    console.print(f"Wrote {output / layout.name}", highlight=False, soft_wrap=True)
+            console.print(f"{subset}: {line}", markup=False, highlight=False, soft_wrap=True)
+    wrote = f"Wrote {output / layout.name}"
+    console.print(wrote, markup=False, highlight=False, soft_wrap=True)
     console.print(f"Protocol: {layout.protocol}", highlight=False)
 
 

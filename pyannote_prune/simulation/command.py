@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pyannote.database import registry
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
@@ -71,9 +70,8 @@ def simulate(
         )
     statistics = None
     if like is not None:
-        load_protocol(like, protocol)
-        # without its preprocessors: nothing is asked of audio
-        real = registry.get_protocol(protocol)
+        # without preprocessors: nothing is asked of audio
+        real = load_protocol(like, protocol, preprocessors={})
         check_references(real, "train")
         statistics = TurnStatistics.measure(real.train())
     options = simulation.Simulation(
@@ -101,5 +99,5 @@ def simulate(
             bar.update(task, completed=done, total=total)
 
         database = simulation.simulate(voices, output, options, statistics, advance)
-    console.print(f"Wrote {database}", highlight=False, soft_wrap=True)
+    console.print(f"Wrote {database}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Protocol: {name}.SpeakerDiarization.Conversations", highlight=False)

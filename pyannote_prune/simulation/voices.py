@@ -17,6 +17,7 @@ from pyannote.audio import Audio
 from torchaudio.functional import resample
 
 from ..audio_files import audio_files, count_others, decodable, name_of
+from ..decoding import unreadable
 from ..reference_files import name_rule
 
 SAMPLE_RATE = 16000
@@ -217,8 +218,11 @@ def read(recording: Recording, speed: float = 1.0) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _decode(path: Path) -> np.ndarray:
-    with decodable(path) as audio:
-        waveform, _ = Audio(sample_rate=SAMPLE_RATE, mono="downmix")(audio)
+    try:
+        with decodable(path) as audio:
+            waveform, _ = Audio(sample_rate=SAMPLE_RATE, mono="downmix")(audio)
+    except RuntimeError as error:
+        raise unreadable(path, error) from error
     return waveform[0].numpy()
 
 

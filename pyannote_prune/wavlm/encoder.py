@@ -18,6 +18,7 @@ from .frozen import FrozenWavLM, is_plain
 from .geometry import frames_per_convolution, receptive_field_size
 from .layer import TransformerLayer
 from .position import PositionalConvolution, RelativePositionBias
+from .waveforms import check_samples
 
 
 class WavLM(nn.Module):
@@ -111,6 +112,7 @@ class WavLM(nn.Module):
         hidden_states : list of (batch_size, num_frames, embed_dim) torch.Tensor
         """
         self._check(waveforms)
+        waveforms = waveforms.to(self.norm.weight.dtype)
         if self._can_freeze():
             return self._freeze()(waveforms)
         if self.config.normalize_waveform:
@@ -191,6 +193,7 @@ class WavLM(nn.Module):
         return torch.where(skip, before, after)
 
     def _check(self, waveforms: Tensor):
+        check_samples(waveforms)
         if waveforms.ndim != 2:
             raise ValueError(
                 "`waveforms` must have shape (batch_size, num_samples), "

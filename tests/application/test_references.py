@@ -156,7 +156,7 @@ def test_who_must_be_told_who_speaks_does_not_trust_malformed_references(oracle,
     write_recording(database.with_name("three.wav"))
     into = database.parent / "alone"
     output = run(oracle, database.with_name("three.wav"), "--into", into, code=1)
-    assert "must be told by a reference who speaks, found none of 'three'" in output
+    assert "must be told who speaks: OracleClustering needs the reference" in output
 
 
 def test_turns_outside_of_annotated_regions_are_left_out_without_a_warning(

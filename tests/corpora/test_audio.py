@@ -4,6 +4,7 @@ import wave
 
 import numpy as np
 import pytest
+from compressed import compress, needs_ffmpeg
 from corpora.official import sound, write_audio
 
 from pyannote_prune.corpora.audio import convert, get_duration
@@ -46,5 +47,16 @@ def test_incomplete_audio_is_refused(tmp_path, suffix, share):
     with pytest.raises(
         ValueError, match=rf"must be an audio file that is complete, found '.*{suffix}'"
     ):
+        convert(source, tmp_path / "output.wav")
+    assert not (tmp_path / "output.wav").exists()
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["-pipe.flac", ".mp3"])
+def test_headers_that_do_not_say_what_is_where_are_refused(tmp_path, kind):
+    write_audio(tmp_path / "source.wav", sound("any"))
+    source = compress(tmp_path / "source.wav", kind)
+    message = r"found '.*source.*', which cannot be decoded \(its header does not give the exact"
+    with pytest.raises(ValueError, match=message):
         convert(source, tmp_path / "output.wav")
     assert not (tmp_path / "output.wav").exists()

@@ -71,3 +71,22 @@ def test_what_is_left_out_is_counted(tmp_path):
     result = CliRunner().invoke(app, ["simulate", str(voices), str(tmp_path / "data"), *FEW])
     assert result.exit_code == 0, result.output
     assert f"Left out of {voices}: 1 .txt" in " ".join(result.output.split())
+
+
+def test_protocols_that_are_measured_are_checked(voices, tmp_path):
+    """Those of the file that is given alone, and their references line by line"""
+    database = generate_conversations(tmp_path / "database", "Measured")
+    command = ["simulate", str(voices), str(tmp_path / "data"), *FEW, "--like", str(database)]
+    rttm = tmp_path / "database" / "train.rttm"
+    rttm.write_text(rttm.read_text().replace(" 1 1.000", " 1 1,000"))
+    for name, message in (
+        ("Measured.SpeakerDiarization.Mini", "train.rttm', line 1: it must have numbers"),
+        ("Measured.SpeakerDiarization.Midi", "`protocol` must be one of"),
+        ("Measured", "`protocol` must be one of"),
+        ("AMIExcerpts.SpeakerDiarization.Mini", "`protocol` must be one of"),
+    ):
+        result = CliRunner().invoke(app, [*command, "--protocol", name])
+        assert result.exit_code == 1
+        assert message in " ".join(result.output.split())
+        assert "Traceback" not in result.output
+    assert not (tmp_path / "data").exists()

@@ -166,3 +166,9 @@ def test_index_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "index.csv").write_bytes(b"speaker,start_sample,end_sample\nJos\xe9,0,1\n")
     with pytest.raises(ValueError, match=r"index.csv' must be text in UTF-8 \(.*: convert it"):
         find_voices(tmp_path)
+
+
+def test_recordings_that_cannot_be_decoded_are_named(tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"RIFF, and nothing")
+    with pytest.raises(ValueError, match=r"`audio` could not be read: '.*broken.wav' "):
+        read(Recording(tmp_path / "broken.wav"))

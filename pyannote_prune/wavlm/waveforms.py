@@ -1,0 +1,37 @@
+"""Samples that networks can take"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+# what samples of each type are divided by
+LARGEST = {"int16": 2**15, "int32": 2**31}
+
+
+def check_samples(samples: Any, name: str = "waveforms"):
+    """Check that samples are floating-point numbers in a tensor
+
+    Parameters
+    ----------
+    samples : torch.Tensor
+        Any shape.
+    name : str, optional
+        Of that argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If they are not: the message gives their type, and says how to convert them.
+    """
+    dtype = str(getattr(samples, "dtype", "")).removeprefix("torch.")
+    if isinstance(samples, Tensor) and samples.is_floating_point():
+        return
+    found = dtype if isinstance(samples, Tensor) else f"{type(samples).__name__} {dtype}".strip()
+    tensor = name if isinstance(samples, Tensor) else f"torch.as_tensor({name})"
+    scale = f" / {LARGEST[dtype]}" if dtype in LARGEST else ".float()"
+    raise ValueError(
+        f"`{name}` must be a torch.Tensor of floating-point samples in [-1, 1], found {found}: "
+        f"give `{tensor}{scale}`."
+    )
