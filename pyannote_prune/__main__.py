@@ -27,6 +27,7 @@ from .corpora.command import prepare
 from .diarizen import find_plda, load_diarizen, load_settings
 from .evidence.command import accuracy
 from .export import COMMUNITY_1, export_pipeline
+from .interruption import Interrupted, interruptible
 from .quickstart import quickstart as run_quickstart
 from .recipe import RecipeRun
 from .recipe_config import Recipe
@@ -106,6 +107,18 @@ def show_debugging():
         logger.setLevel(logging.DEBUG)
 
 
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Same, for commands that go on when they are run again, whatever stopped them"""
+    try:
+        with readable_errors(), interruptible():
+            yield
+    except Interrupted as error:
+        if rank_zero_only.rank == 0:  # one process speaks for all
+            errors.print(str(error), highlight=False, soft_wrap=True)
+        raise typer.Exit(code=error.status) from error
+
+
 def silence_dependencies():
     """No telemetry (there may be no network), no advice that does not concern the user"""
     set_telemetry_metrics(False)
@@ -132,7 +145,7 @@ def quickstart(
     again, exported, and diarizes that conversation. An interrupted quickstart goes on.
     """
     silence_dependencies()
-    with readable_errors():
+    with resumable():
         before, after = run_quickstart(output, seed=seed)
         target = Recipe.load(output / "recipe.yml").pruning.target_sparsity
     console.print(quickstart_table(before, after, target))
@@ -164,8 +177,8 @@ def train(
     Finished stages are skipped, and an interrupted one goes on from its last epoch.
     """
     silence_dependencies()
-    with readable_errors():
-        folder = output or recipe.with_suffix("")
+    with resumable():
+        folder = output or _folder_of(recipe)
         run = RecipeRun(Recipe.load(recipe), folder)
         summary = run()
         if rank_zero_only.rank > 0:
@@ -174,6 +187,17 @@ def train(
     console.print(structure_table(final.wavlm.config, title="What was kept"))
     console.print(stages_table(summary))
     print_line(f"Pipeline: {folder / 'pipeline'}")
+
+
+def _folder_of(recipe: Path) -> Path:
+    """Folder of the same name as a recipe"""
+    if recipe.suffix:
+        return recipe.with_suffix("")
+    raise ValueError(
+        f"`--output` must be given for a recipe whose name has no suffix, found {str(recipe)!r}: "
+        f"the folder would have that very name. Rename the recipe, to {recipe.name}.yml for "
+        "instance, or give --output."
+    )
 
 
 @app.command()
@@ -295,24 +319,24 @@ def export(
     print_line(f"Wrote {folder}")
 
 
-def register(command: Callable, group: typer.Typer = app):
-    """Add a command that is defined next to what it runs"""
+def register(command: Callable, group: typer.Typer = app, context=readable_errors):
+    """Add a command that is defined next to what it runs, in the context that it needs"""
 
     @functools.wraps(command)
     def run(*args, **kwargs):
         silence_dependencies()
-        with readable_errors():
+        with context():
             return command(*args, **kwargs)
 
     group.command()(run)
 
 
-register(apply)
+register(apply, context=resumable)
 benchmark = typer.Typer(help="Measure what the README claims.", no_args_is_help=True)
 app.add_typer(benchmark, name="benchmark")
-register(prepare)
-register(simulate)
-register(accuracy, benchmark)
+register(prepare, context=resumable)
+register(simulate, context=resumable)
+register(accuracy, benchmark, resumable)
 register(speed, benchmark)
 register(diarization, benchmark)
 

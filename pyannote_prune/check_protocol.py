@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -149,7 +150,8 @@ def _check_recordings(
     files : iterable of ProtocolFile
     duration : float
     seen : dict of str
-        Names of the recordings of other subsets, by audio file. Those of this one are added.
+        Names of the recordings of other subsets, by what they share with recordings that are the
+        same. Those of this one are added.
     in_memory : bool
 
     Returns
@@ -171,8 +173,8 @@ def _check_recordings(
         if uri in uris:
             doubts.append(f"{uri!r} is listed twice")
         uris.add(uri)
-        here[str(file["audio"])] = uri
-    shared = [uri for audio, uri in here.items() if audio in seen]
+        here |= dict.fromkeys(_same_recording(file), uri)
+    shared = [*dict.fromkeys(uri for key, uri in here.items() if key in seen)]
     if shared:
         doubts.insert(0, f"{shorten(shared)} are recordings of another set too")
     seen |= here
@@ -190,6 +192,13 @@ def _check_recordings(
             f"longest one has {found:.2f} s (in {longest[1]!r}). Use shorter windows."
         )
     return doubts
+
+
+def _same_recording(file: ProtocolFile) -> list[str]:
+    """What is the same for two entries of one recording: its name in its database, or its audio"""
+    name = f"{file.get('database')}/{file['uri']}"
+    audio = "" if "waveform" in file else os.path.realpath(file["audio"])
+    return [name, *filter(None, [audio])]
 
 
 def _check_keys(file: ProtocolFile):

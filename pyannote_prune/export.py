@@ -12,10 +12,11 @@ import numpy as np
 import yaml
 
 from .checkpoint import load_checkpoint, read_safely, save_checkpoint
+from .clutter import is_empty, remove_empty
 from .segmentation import WavLMSegmentation
 from .settings import DiarizationSettings
 from .version import __version__
-from .whole import DRAFT, draft_prefix
+from .whole import DRAFT, draft_prefix, writing
 
 COMMUNITY_1 = "pyannote/speaker-diarization-community-1"
 
@@ -74,7 +75,7 @@ def export_pipeline(
     """
     folder, settings = Path(folder), settings or DiarizationSettings()
     check_new(folder)
-    copied = _copied_parts(parts, plda) if settings.needs_embeddings else {}
+    copied = check_parts(parts, plda) if settings.needs_embeddings else {}
     if not isinstance(model, WavLMSegmentation):
         model = load_checkpoint(model)
 
@@ -83,16 +84,16 @@ def export_pipeline(
     with tempfile.TemporaryDirectory(DRAFT, draft_prefix(folder), folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
-        name = "model.safetensors" if safetensors else "pytorch_model.bin"
-        save_checkpoint(model, draft / "segmentation" / name)
-        for part, source in copied.items():
-            _copy(source, draft / part, PARTS[part])
-        config = _config(settings, str(parts), copied, safetensors)
-        (draft / "config.yaml").write_text(
-            yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
-        )
-        if folder.exists():
-            folder.rmdir()
+        with writing(folder, draft):
+            name = "model.safetensors" if safetensors else "pytorch_model.bin"
+            save_checkpoint(model, draft / "segmentation" / name)
+            for part, source in copied.items():
+                _copy(source, draft / part, PARTS[part])
+            config = _config(settings, str(parts), copied, safetensors)
+            (draft / "config.yaml").write_text(
+                yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
+            )
+        remove_empty(folder)
         draft.rename(folder)
     return folder
 
@@ -104,15 +105,35 @@ def check_new(folder: Path, option: str = "folder"):
             f"`{option}` must be a folder, found {str(folder)!r}, the name of a file: leave "
             f"{folder.suffix} out."
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"`{option}` must be a folder, found the file {str(folder)!r}: choose another one."
+        )
+    if not is_empty(folder):
         raise ValueError(
             f"`{option}` must not exist, or be empty, found {str(folder)!r}: choose another one, "
             "or remove it first."
         )
 
 
-def _copied_parts(parts: str | Path, plda: str | Path | None) -> dict[str, Path]:
-    """Folders of the parts that are local, whose files are there and hold numbers alone"""
+def check_parts(parts: str | Path, plda: str | Path | None = None) -> dict[str, Path]:
+    """Check that the files of local parts are there, and hold numbers alone
+
+    Parameters
+    ----------
+    parts, plda : str or Path, optional
+        See `export_pipeline`.
+
+    Returns
+    -------
+    folders : dict of Path
+        Those of the parts that are local, to copy.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing, or could execute code.
+    """
     found = {}
     if Path(parts).exists():
         found = {part: Path(parts) / part for part in PARTS}

@@ -16,6 +16,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from .wavlm.config import WavLMConfig
 from .wavlm.cost import cost
+from .whole import whole
 
 # palette of Okabe and Ito, "Color Universal Design"
 BLUE, ORANGE, LIGHT, GREY = "#0072B2", "#D55E00", "#E6E6E6", "#A6A6A6"
@@ -65,7 +66,8 @@ def plot_structure(before: WavLMConfig, after: WavLMConfig, path: Path) -> None:
     crosses += _cross(neurons, [i for i, layer in enumerate(after.layers) if not layer.neurons])
     handles = [Patch(color=BLUE, label="kept"), Patch(color=LIGHT, label="removed"), *crosses[:1]]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    figure.savefig(path, format=_format(path))
+    with whole(path) as draft:
+        figure.savefig(draft, format=_format(path))
 
 
 def plot_training(metrics: Mapping[str, Path], path: Path) -> None:
@@ -95,7 +97,8 @@ def plot_training(metrics: Mapping[str, Path], path: Path) -> None:
     figure.suptitle(_mark_stages(panels, stages), fontsize=9, parse_math=False, wrap=True)
     for axes, name in zip(panels, names, strict=True):
         _draw_curves(axes, name, stages)
-    figure.savefig(path, format=_format(path))
+    with whole(path) as draft:
+        figure.savefig(draft, format=_format(path))
 
 
 @dataclass(frozen=True)

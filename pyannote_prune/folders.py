@@ -102,10 +102,13 @@ def flatten(plain: Any, key: str = "") -> dict[str, Any]:
 
 
 def write_yaml(content: dict[str, Any], path: Path):
-    with whole(path) as draft:
-        draft.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    write_text(yaml.safe_dump(content, sort_keys=False), path)
 
 
 def write_json(content: dict[str, Any], path: Path):
+    write_text(json.dumps(content, indent=2) + "\n", path)
+
+
+def write_text(text: str, path: Path):
     with whole(path) as draft:
-        draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        draft.write_text(text, encoding="utf-8")

@@ -17,12 +17,13 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 from .checkpoint import load_checkpoint
 from .export import check_new, export_pipeline
 from .folders import write_yaml
+from .locks import in_use
 from .recipe import MODEL, RecipeRun
 from .recipe_config import Recipe
 from .settings import ORACLE_SETTINGS
 from .wavlm.config import WavLMConfig
 from .wavlm.cost import Cost, cost
-from .whole import DRAFT, remove_drafts_of
+from .whole import DRAFT, remove_drafts_of, writing
 
 # copies of the conversation in an epoch, which would otherwise be a single step
 NUM_COPIES = 8
@@ -151,6 +152,18 @@ def quickstart(
         If `output` is in use by anything else, a quickstart of another seed or of other numbers of
         epochs included.
     """
+    with in_use(output):
+        run = RecipeRun(_claim(output, num_epochs, seed), output / "run")
+        run()
+        teacher = load_checkpoint(run.folder("fine_tune") / MODEL)
+        with tempfile.TemporaryDirectory() as folder:
+            before = export_pipeline(teacher, Path(folder) / "pipeline", settings=ORACLE_SETTINGS)
+            reference = cost(teacher.wavlm)
+            return score(before, reference), score(output / "run" / "pipeline", reference)
+
+
+def _claim(output: Path, num_epochs: float | None, seed: int | None) -> Recipe:
+    """Write data and recipe, unless they are there"""
     path = output / "recipe.yml"
     if not path.is_file():
         data, draft = output / "data", output / f".data{DRAFT}"
@@ -158,7 +171,8 @@ def quickstart(
         remove_drafts_of(path)
         if not data.is_dir():
             check_new(output, "output")
-            write_data(draft)
+            with writing(data, draft):
+                write_data(draft)
             draft.rename(data)
         write_yaml(small_recipe(1.0 if num_epochs is None else num_epochs, seed), path)
     recipe = Recipe.load(path)
@@ -169,13 +183,7 @@ def quickstart(
         )
     if num_epochs is not None:
         _check_epochs(recipe, num_epochs, output)
-    run = RecipeRun(recipe, output / "run")
-    run()
-    teacher = load_checkpoint(run.folder("fine_tune") / MODEL)
-    with tempfile.TemporaryDirectory() as folder:
-        before = export_pipeline(teacher, Path(folder) / "pipeline", settings=ORACLE_SETTINGS)
-        reference = cost(teacher.wavlm)
-        return score(before, reference), score(output / "run" / "pipeline", reference)
+    return recipe
 
 
 def _check_epochs(recipe: Recipe, num_epochs: float, output: Path):

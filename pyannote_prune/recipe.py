@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from .check_protocol import check_protocol, load_protocol
 from .checkpoint import last_checkpoint, load_checkpoint, save_checkpoint
 from .checkpoint_io import WholeCheckpointIO
 from .devices import world_size
-from .export import export_pipeline
+from .export import check_parts, export_pipeline
 from .figures import plot_structure, plot_training
 from .folders import write_json
+from .interruption import KeepSignals
+from .locks import in_use
 from .logs import merge_logs
 from .progress import StepProgress
 from .pruning import gate, prune, with_encoder
@@ -35,6 +38,8 @@ from .recipe_folder import (
     PIPELINE,
     RECIPE,
     STAGES,
+    begun_stages,
+    check_folder,
     check_recipe,
     claim_recipe,
     remove_pipeline,
@@ -46,7 +51,8 @@ from .skip import SkipNonFinite
 from .sparsity import expected_sparsity, meet_target, sparsity
 from .task import EXPECTED_SPARSITY, DistillationPruning
 from .wavlm.cost import cost
-from .whole import remove_drafts, wait_for
+from .wavlm.huggingface import load_huggingface
+from .whole import remove_drafts, wait_for, writing
 
 # largest difference between expected sparsity and its target that is taken for none
 TOLERANCE = 0.02
@@ -80,24 +86,68 @@ class RecipeRun:
     Raises
     ------
     ValueError
-        If `output` comes from another recipe.
+        If `output` comes from another recipe, or if another process uses it.
     """
 
     def __init__(self, recipe: Recipe, output: Path):
         self.recipe, self.output = recipe, Path(output)
         self.protocol = load_protocol(recipe.database, recipe.protocol)
-        self._claim()
+        if rank_zero_only.rank == 0 and self.output.exists():
+            with in_use(self.output):
+                check_folder(self.output, recipe)
 
     def __call__(self) -> dict[str, Any]:
         """Run what remains to be done
+
+        Nothing is written before everything that can be checked is.
 
         Returns
         -------
         summary : dict
             Content of `summary.json`: cost, sparsity and development scores of each stage.
+
+        Raises
+        ------
+        ValueError
+            If another process uses the folder, or if something cannot be trained with.
+        OSError
+            If a file cannot be found, or written.
         """
-        if not self.final.is_file():
-            check_protocol(self.protocol, self.recipe.duration, self.recipe.in_memory)
+        with ExitStack() as locks:
+            lock = nullcontext() if rank_zero_only.rank > 0 else in_use(self.output)
+            if self.output.is_dir():
+                locks.enter_context(lock)
+                self.check()
+            else:
+                self.check()
+                locks.enter_context(lock)
+            with writing(self.output):
+                self._claim()
+                return self._run_stages()
+
+    def check(self):
+        """Check data, devices, start and parts of the pipeline, as long as something needs them
+
+        Raises
+        ------
+        ValueError, OSError
+            If something is wrong: the message names a key of the recipe, or a file.
+        """
+        export = self.recipe.export
+        if not (self.output / PIPELINE).exists() and export.settings.needs_embeddings:
+            check_parts(export.parts)
+        if self.final.is_file():
+            return
+        for name in self.stages():
+            self._data(name)
+        check_protocol(self.protocol, self.recipe.duration, self.recipe.in_memory)
+        if not begun_stages(self.output):
+            if self.recipe.checkpoint is not None:
+                load_checkpoint(self.recipe.checkpoint)
+            elif isinstance(self.recipe.wavlm, str):
+                load_huggingface(self.recipe.wavlm)
+
+    def _run_stages(self) -> dict[str, Any]:
         stages = self.stages()
         if "fine_tune" in stages:
             teacher = self._run("fine_tune", self._start, self._diarization)
@@ -253,7 +303,7 @@ class RecipeRun:
         folder, stage = self.folder(name), getattr(self.recipe.stages, name)
         checkpoints = self._checkpoints(name, stage)
         skip = SkipNonFinite(self.recipe.max_skipped_steps)
-        callbacks = [checkpoints, skip, StepProgress(STAGES[name])]
+        callbacks = [checkpoints, skip, StepProgress(STAGES[name]), KeepSignals()]
         if stage.clip_percentile is not None:
             callbacks.append(PercentileGradientClipping(stage.clip_percentile))
         attempt = len([*(folder / "logs").glob("*")])

@@ -6,8 +6,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from .export import check_new
 from .folders import Difference, claim_new, find_differences, write_yaml
+from .moved import is_moved
 from .recipe_config import Recipe
+from .whole import remove_drafts_of
 
 # name: title, in the order in which stages are run
 STAGES = {
@@ -51,6 +54,21 @@ def begun_stages(output: Path) -> list[str]:
     ]
 
 
+def check_folder(output: Path, recipe: Recipe):
+    """Check that a folder is new, or that of a recipe: see `claim_recipe`, which also writes there
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if (output / RECIPE).is_file():
+        check_recipe(output, recipe)
+        return
+    remove_drafts_of(output / RECIPE)
+    check_new(output, "output")
+
+
 def claim_recipe(output: Path, recipe: Recipe):
     """Make a folder that of a recipe, or check that it is
 
@@ -91,7 +109,7 @@ def check_recipe(output: Path, recipe: Recipe) -> list[str]:
         If a stage that has begun depends on one of them: the message names key, values, folders.
     """
     differences = find_differences(output / RECIPE, recipe.to_dict())
-    differences = [x for x in differences if not is_moved(x, output)]
+    differences = [x for x in differences if not _is_moved(x, output)]
     begun = begun_stages(output)
     refused = [(x, stages) for x in differences if (stages := _depending(x.key, begun))]
     if not refused:
@@ -112,20 +130,9 @@ def remove_pipeline(output: Path):
         shutil.rmtree(output / PIPELINE)
 
 
-def is_moved(difference: Difference, output: Path) -> bool:
-    """Whether a path is the same one, in a project that was moved with its `output`
-
-    It ends as the other one does, they start as `output` does and did, and the other one is gone.
-    """
-    here, there = difference.here, difference.there
-    if difference.key not in PATHS or not (isinstance(here, str) and isinstance(there, str)):
-        return False
-    here, there = Path(here), Path(there)
-    if not (here.is_absolute() and there.is_absolute()) or there.exists():
-        return False
-    while here.name == there.name and here.name:
-        here, there = here.parent, there.parent
-    return output.resolve().is_relative_to(here.resolve())
+def _is_moved(difference: Difference, output: Path) -> bool:
+    key, here, there = difference.key, difference.here, difference.there
+    return key in PATHS and is_moved(here, there, output, RECIPE)
 
 
 def _is_free(key: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from .check_protocol import check_protocol
 from .memory import AudioInMemory
 from .precision import SinglePrecisionLoss
 from .skip import NonFiniteLoss
-from .whole import draft_of
+from .whole import draft_of, writing
 from .windows import WindowsInside
+from .workers import Workers, num_batches_seen
 
 
 class ResumableSamples:
@@ -55,7 +57,8 @@ class ResumableSamples:
                 return
             self.cache = draft_of(self.folder / "data")
         try:
-            super().prepare_data()
+            with writing(self.folder / "data" if self.folder else tempfile.gettempdir()):
+                super().prepare_data()
         except Exception as error:
             check_protocol(self.protocol, self.duration, getattr(self, "in_memory", False))
             if isinstance(error, OSError):
@@ -67,7 +70,7 @@ class ResumableSamples:
 
     def train__iter__(self) -> Iterator[dict]:
         """Iterate over training samples, from where training was interrupted"""
-        num_batches = self.model.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        num_batches = num_batches_seen(self.model)
         worker = get_worker_info()
         if worker is not None:
             # workers take turns, and the first one always starts: each of them takes over from
@@ -86,6 +89,7 @@ class SpeakerDiarization(
     SinglePrecisionLoss,
     AudioInMemory,
     ResumableSamples,
+    Workers,
     WindowsInside,
     tasks.SpeakerDiarization,
 ):

@@ -98,6 +98,8 @@ class DistillationPruning(SpeakerDiarization):
     # its classifier is the one that the student comes with
     keeps_head = True
 
+    not_for_workers = (*SpeakerDiarization.not_for_workers, "teacher", "dense")
+
     def __init__(
         self,
         protocol: SpeakerDiarizationProtocol,

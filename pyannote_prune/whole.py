@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -11,10 +13,73 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 DRAFT = ".draft"
 
 # seconds: processes of one training do not start, nor finish, at the same time
 PATIENCE = 120.0
+
+# on the disk, in a quota, or in the largest file that a process may write
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class WriteError(OSError):
+    """Error of writing: `filename` is what was asked for, not the temporary file in its place"""
+
+    def __str__(self) -> str:
+        way_out = "free some space" if self.errno in NO_SPACE else "check that it can be written"
+        return (
+            f"{self.filename!r} could not be written ({self.strerror}): {way_out}, then run the "
+            "same command again. It goes on from what is complete."
+        )
+
+
+@contextmanager
+def writing(path: str | Path, draft: Path | None = None) -> Iterator[None]:
+    """Raise errors of writing with the name of what is written
+
+    Parameters
+    ----------
+    path : str or Path
+        What is written.
+    draft : Path, optional
+        Temporary file or folder that is written in its place. Without it, `path` is a folder where
+        files may also be read: a lack of space alone counts.
+
+    Raises
+    ------
+    WriteError
+        In place of an OSError that names nothing, or `draft`, and of the errors of PyTorch and
+        safetensors. All others are raised as they are.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = _os_error(error, draft)
+        if reason is None or (draft is None and reason.errno not in NO_SPACE):
+            raise
+        raise WriteError(reason.errno, reason.strerror, str(path)) from error
+
+
+def _os_error(error: Exception, draft: Path | None) -> OSError | None:
+    """Error of the system about a file without name, or about a draft"""
+    if isinstance(error, OSError):
+        is_named = error.filename is not None and (
+            draft is None or not Path(error.filename).is_relative_to(draft)
+        )
+        return None if error.errno is None or is_named else error
+    if found := re.search(r"\(os error (\d+)\)", str(error)):  # safetensors
+        return OSError(int(found[1]), os.strerror(int(found[1])))
+    if draft is None or not draft.is_file():
+        return None
+    # PyTorch does not say what is wrong: whoever writes on learns it
+    try:
+        with open(draft, "ab") as file:
+            file.write(bytes(1 << 16))
+    except OSError as reason:
+        return reason
+    return None
 
 
 @contextmanager
@@ -26,6 +91,11 @@ def whole(path: str | Path) -> Iterator[Path]:
     path : str or Path
         Its folder is made if necessary. A previous file stays as it is in case of failure.
 
+    Raises
+    ------
+    WriteError
+        If it cannot be written, for want of space for instance.
+
     See Also
     --------
     remove_drafts : Remove what a process that was killed leaves
@@ -34,11 +104,12 @@ def whole(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = draft_of(path)
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        with writing(path, temporary):
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
@@ -46,7 +117,10 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 def draft_of(path: Path) -> Path:
     """New file, empty, next to `path`, which `remove_drafts` removes if nobody does"""
-    descriptor, temporary = tempfile.mkstemp(DRAFT, draft_prefix(path), path.parent)
+    try:
+        descriptor, temporary = tempfile.mkstemp(DRAFT, draft_prefix(path), path.parent)
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(path)) from error
     os.close(descriptor)
     return Path(temporary)
 

@@ -1,8 +1,10 @@
 """Small models, and comparisons"""
 
 import os
+import resource
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -71,6 +73,17 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
     """Largest difference, relative to the peak"""
     assert found.shape == expected.shape
     return ((found - expected).abs().max() / expected.abs().max()).item()
+
+
+@contextmanager
+def largest_file(size: int):
+    """No file can be longer: what a full disk does, with another number of error"""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class Payload:

@@ -183,6 +183,30 @@ def test_recordings_that_both_sets_have_are_a_warning(folder):
         check_protocol(load(folder), 2.0)
 
 
+def test_recording_may_have_two_names(folder):
+    (folder / "development0.wav").unlink()
+    (folder / "development0.wav").symlink_to(folder / "train2.wav")
+    message = r"In the development set of .*, \['development0'\] are recordings of another set too"
+    with pytest.warns(UserWarning, match=message):
+        check_protocol(load(folder), 2.0)
+
+
+def test_recording_may_have_two_files(folder):
+    """Channels, for instance, each in a folder"""
+    for suffix in ("lst", "rttm", "uem"):
+        edit(folder / f"development.{suffix}", "development1", "train1")
+    shutil.copy(folder / "development1.wav", folder / "other.wav")
+
+    def audio(file) -> Path:
+        name = "other" if file["subset"] == "development" else file["uri"]
+        return folder / f"{name}.wav"
+
+    protocol = load_protocol(folder / "database.yml", NAME, preprocessors={"audio": audio})
+    message = r"In the development set of .*, \['train1'\] are recordings of another set too"
+    with pytest.warns(UserWarning, match=message):
+        check_protocol(protocol, 2.0)
+
+
 def test_empty_list_is_refused(folder):
     (folder / "train.lst").write_text("")
     refused(folder, "In the train set of .*, found no recording")

@@ -151,6 +151,16 @@ def test_recipe_errors_are_messages(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.yml"]
 
 
+def test_recipe_without_suffix_needs_a_folder(tmp_path):
+    (tmp_path / "recipe").write_text("protocl: X.SpeakerDiarization.Y")
+    output = fail("train", tmp_path / "recipe")
+    assert "`--output` must be given for a recipe whose name has no suffix" in output
+    assert "Rename the recipe, to recipe.yml" in output
+    # it is read where there is a folder
+    assert "Unknown key" in fail("train", tmp_path / "recipe", "--output", tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe"]
+
+
 def test_errors_are_messages(tmp_path, parts):
     assert "must be a hub id or a local folder" in fail("convert", "no/where", tmp_path / "m.ckpt")
     assert "No such file" in fail("summary", tmp_path / "m.ckpt")

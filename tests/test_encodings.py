@@ -17,7 +17,11 @@ def opened_without_encoding(tree: ast.AST) -> list[int]:
     found = []
     for call in ast.walk(tree):
         if isinstance(call, ast.Call):
-            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            name = getattr(call.func, "attr", "")  # of paths
+            if getattr(call.func, "id", "") == "open":
+                name = "open"
+            elif getattr(getattr(call.func, "value", None), "id", "") == "os":
+                continue  # returns a descriptor
             is_binary = any(getattr(argument, "value", None) in BINARY for argument in call.args)
             # None: keywords that `**options` has
             keywords = {keyword.arg for keyword in call.keywords} & {"encoding", None}
@@ -33,6 +37,7 @@ def opened_without_encoding(tree: ast.AST) -> list[int]:
         ("path.write_text(text)", [1]),
         ("path.open()", [1]),
         ("open(path, 'w')", [1]),
+        ("os.open(path, 2); write_text(text, path)", []),
         ("path.open('rb'); open(path, 'wb'); wave.open(path, 'rb')", []),
         ("path.open('w', encoding='utf-8'); open(path, **TEXT)", []),
     ],

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from conftest import generate_conversations, write_wav
+from helpers import largest_file
 from pyannote.audio import Pipeline
 from pyannote.audio.__main__ import app as pyannote_audio
 from pyannote.audio.sample import SAMPLE_FILE
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 from pyannote_prune import DiarizationSettings, WavLMSegmentation, export_pipeline
 from pyannote_prune.pipeline import SpeakerDiarization
 from pyannote_prune.settings import ORACLE_SETTINGS
+from pyannote_prune.whole import WriteError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
 FAST = {"segmentation_step": 0.5}
@@ -236,13 +238,21 @@ def test_folder_in_use_is_not_overwritten(checkpoint, parts, tmp_path):
     (tmp_path / "precious").write_text("do not touch")
     with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
         export_pipeline(checkpoint, tmp_path, parts)
-    with pytest.raises(ValueError, match="`folder` must not exist, or be empty"):
+    with pytest.raises(ValueError, match="`folder` must be a folder, found the file .*precious'"):
         export_pipeline(checkpoint, tmp_path / "precious", parts)
     assert (tmp_path / "precious").read_text() == "do not touch"
 
 
+def test_full_disk_is_said_with_the_folder(checkpoint, parts, tmp_path):
+    message = "pipeline' could not be written \\(File too large\\): free some space"
+    with largest_file(50_000), pytest.raises(WriteError, match=message):
+        export_pipeline(checkpoint, tmp_path / "pipeline", parts)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_empty_folder_is_used(checkpoint, parts, tmp_path):
     (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / ".DS_Store").touch()
     export_pipeline(checkpoint, tmp_path / "pipeline", parts)
     assert (tmp_path / "pipeline" / "config.yaml").is_file()
 

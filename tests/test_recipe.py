@@ -11,17 +11,20 @@ import torch
 import yaml
 from compressed import compress, needs_ffmpeg
 from conftest import generate_conversations, made_once
-from helpers import CONFORMER, tiny_config, tiny_model
+from helpers import CONFORMER, largest_file, tiny_config, tiny_model
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 
 from pyannote_prune import cost, gate
 from pyannote_prune.callbacks import Near
 from pyannote_prune.checkpoint import load_checkpoint
+from pyannote_prune.folders import write_yaml
 from pyannote_prune.gates import gates_of
 from pyannote_prune.logs import merge_logs
 from pyannote_prune.recipe import RecipeRun
 from pyannote_prune.recipe_config import Recipe
+from pyannote_prune.recipe_folder import claim_recipe
+from pyannote_prune.whole import WriteError
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -202,25 +205,27 @@ def test_stages_that_have_not_begun_may_change(data, tmp_path):
 
 
 def test_recipe_may_change_altogether_before_anything_began(data, tmp_path):
-    RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path / "run")
+    claim_recipe(tmp_path / "run", Recipe.from_dict(tiny_recipe(data)))
     other = tiny_recipe(data, target_sparsity=0.6, units=["head"]) | {"seed": 1}
     RecipeRun(Recipe.from_dict(other), tmp_path / "run")
+    claim_recipe(tmp_path / "run", Recipe.from_dict(other))
     stored = yaml.safe_load((tmp_path / "run" / "recipe.yml").read_text())
     assert stored["seed"] == 1
     assert stored["pruning"]["units"] == ["head"]
 
 
-@pytest.mark.parametrize("what", ["project", "run"])
+@pytest.mark.parametrize("what", ["project", "copy", "run"])
 def test_project_that_is_moved_goes_on(data, finished, tmp_path, what):
-    """With its data, or the folder of the run alone"""
+    """With its data, which may still be where they were, or the folder of the run alone"""
     here, there = tmp_path / "here", tmp_path / "a" / "there"
     there.parent.mkdir()
     shutil.copytree(data.parent, here / "data")
     plain = tiny_recipe(here / "data" / data.name)
     run = RecipeRun(Recipe.from_dict(plain), here / "runs" / "run")
-    shutil.copytree(finished, run.output, ignore=lambda *_: ["recipe.yml"], dirs_exist_ok=True)
-    if what == "project":
-        here.rename(there)
+    shutil.copytree(finished, run.output)
+    write_yaml(run.recipe.to_dict(), run.output / "recipe.yml")
+    if what != "run":
+        shutil.copytree(here, there) if what == "copy" else here.rename(there)
         plain = tiny_recipe(there / "data" / data.name)
         output = there / "runs" / "run"
     else:
@@ -236,7 +241,8 @@ def test_another_database_is_no_move(data, finished, tmp_path):
         shutil.copytree(data.parent, tmp_path / version)
     output = tmp_path / "v2" / "run"
     run = RecipeRun(Recipe.from_dict(tiny_recipe(tmp_path / "v1" / data.name)), output)
-    shutil.copytree(finished, run.output, ignore=lambda *_: ["recipe.yml"], dirs_exist_ok=True)
+    shutil.copytree(finished, run.output)
+    write_yaml(run.recipe.to_dict(), run.output / "recipe.yml")
     with pytest.raises(ValueError, match=r"other values of database \(here .*v2"):
         RecipeRun(Recipe.from_dict(tiny_recipe(tmp_path / "v2" / data.name)), output)
 
@@ -293,6 +299,7 @@ def test_target_beyond_reach_is_refused_before_pruning(data, finished, tmp_path)
     recipe = tiny_recipe(data, target_sparsity=0.9, units=["head"])
     output = tmp_path / "run"
     run = RecipeRun(Recipe.from_dict(recipe), output)
+    claim_recipe(output, run.recipe)
     run.folder("fine_tune").mkdir()
     model = (finished / "1-fine-tune" / "model.ckpt").read_bytes()
     (run.folder("fine_tune") / "model.ckpt").write_bytes(model)
@@ -306,6 +313,32 @@ def test_windows_longer_than_files_are_refused(data, tmp_path):
         ValueError, match=r"In the train set.* `duration` must be at most .*40 s.*30.00 s.*'train"
     ):
         RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trainer": {"accelerator": "cpu", "devices": 3}}, r"multiple of the number .*\(3\)"),
+        ({"wavlm": "no/where"}, "`wavlm` must be a hub id or a local folder"),
+        ({"wavlm": None, "conformer": {}, "checkpoint": "damaged.ckpt"}, "damaged.ckpt.*damaged"),
+        ({"export": {"parts": "parts"}}, "`parts` must be laid out as .*without pytorch_model"),
+    ],
+    ids=["devices", "hub", "checkpoint", "parts"],
+)
+def test_nothing_is_written_before_all_checks(data, tmp_path, values, message):
+    (tmp_path / "damaged.ckpt").write_bytes(b"not a checkpoint")
+    (tmp_path / "parts").mkdir()
+    recipe = Recipe.from_dict(tiny_recipe(data) | values, tmp_path)
+    with pytest.raises((OSError, ValueError), match=message):
+        RecipeRun(recipe, tmp_path / "run")()
+    assert not (tmp_path / "run").exists()
+    # nor in a folder that exists
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".DS_Store").touch()
+    with pytest.raises((OSError, ValueError), match=message):
+        RecipeRun(recipe, tmp_path / "run")()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".DS_Store"]
 
 
 def test_protocol_without_development_set_is_refused(data, tmp_path):
@@ -318,6 +351,21 @@ def test_protocol_without_development_set_is_refused(data, tmp_path):
     database.write_text(yaml.safe_dump(content))
     with pytest.raises(ValueError, match="`protocol` must have a development set, found none"):
         RecipeRun(Recipe.from_dict(tiny_recipe(database)), tmp_path / "run")()
+
+
+@pytest.mark.parametrize(("size", "name"), [(2_000, "recipe.yml"), (3_000, "data"), (60_000, "1-")])
+def test_full_disk_is_said_with_the_file_and_the_run_goes_on(data, tmp_path, size, name):
+    """Recipe, prepared data, checkpoint"""
+    plain = tiny_recipe(data) | {"in_memory": True}
+    for stage in ("prune", "distil", "train"):
+        plain["stages"][stage]["max_epochs"] = 0
+    plain["stages"]["fine_tune"] |= {"max_epochs": 1, "max_steps_per_epoch": 2}
+    run = RecipeRun(Recipe.from_dict(plain), tmp_path / "run")
+    message = rf"'{tmp_path}/run/\.?{name}.*' could not be written \(File too large\)"
+    with largest_file(size), pytest.raises(WriteError, match=message):
+        run()
+    assert [*run()] == ["fine_tune"]
+    assert not [*run.output.rglob(".*")]
 
 
 def test_audio_in_memory_gives_the_same_model(data, finished, tmp_path):

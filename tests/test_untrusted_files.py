@@ -21,6 +21,7 @@ from pyannote_prune.checkpoint import last_checkpoint, read_safely
 from pyannote_prune.convert import read_source
 from pyannote_prune.recipe import RecipeRun
 from pyannote_prune.recipe_config import Recipe
+from pyannote_prune.recipe_folder import claim_recipe
 from pyannote_prune.simulation.statistics import TurnStatistics
 
 
@@ -89,6 +90,7 @@ def test_pickle_with_another_name_is_refused(hostile, suffix):
 def test_interrupted_training_does_not_go_on_from_code(hostile, tmp_path):
     plain = recipe(tmp_path, wavlm=tiny_config().to_dict(), conformer=CONFORMER)
     run = RecipeRun(Recipe.from_dict(plain), tmp_path / "run")
+    claim_recipe(run.output, run.recipe)
     last = run.folder("fine_tune") / "checkpoints" / "last.ckpt"
     last.parent.mkdir(parents=True)
     shutil.copyfile(hostile, last)

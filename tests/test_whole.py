@@ -1,11 +1,24 @@
 """Files are whole, or not there"""
 
+import errno
 import os
 import signal
 
 import pytest
+import torch
+from helpers import largest_file
+from safetensors.torch import save_file
 
-from pyannote_prune.whole import draft_of, remove_drafts, remove_drafts_of, whole
+from pyannote_prune.whole import (
+    WriteError,
+    draft_of,
+    remove_drafts,
+    remove_drafts_of,
+    whole,
+    writing,
+)
+
+TENSORS = {"weight": torch.zeros(100_000)}
 
 
 def test_file_appears_once_it_is_complete(tmp_path):
@@ -66,3 +79,57 @@ def test_names_may_be_as_long_as_those_of_files(tmp_path, name):
     remove_drafts_of(path)
     assert other.exists()
     assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda draft: draft.write_bytes(bytes(100_000)),
+        lambda draft: torch.save(TENSORS, draft),
+        lambda draft: save_file(TENSORS, draft),
+    ],
+    ids=["python", "torch", "safetensors"],
+)
+def test_lack_of_space_is_an_error_that_names_the_file(tmp_path, write):
+    path = tmp_path / "file"
+    with whole(path) as draft:
+        write(draft)
+    before = path.read_bytes()
+    with largest_file(50_000), pytest.raises(WriteError) as caught, whole(path) as draft:
+        write(draft)
+    assert caught.value.errno == errno.EFBIG
+    assert str(caught.value) == (
+        f"{str(path)!r} could not be written (File too large): free some space, then run the same "
+        "command again. It goes on from what is complete."
+    )
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_other_errors_are_raised_as_they_are(tmp_path):
+    named = FileNotFoundError(errno.ENOENT, "No such file", "/no/where")
+    for error in (RuntimeError("of a network"), named, OSError("of a loader")):
+        with pytest.raises(type(error)) as caught, whole(tmp_path / "file"):
+            raise error
+        assert caught.value is error
+        with pytest.raises(type(error)) as caught, writing(tmp_path):
+            raise error
+        assert caught.value is error
+
+
+def test_a_folder_is_named_for_want_of_space_alone(tmp_path):
+    """Something else may have been read there"""
+    no_space = OSError(errno.ENOSPC, "No space left on device")
+    message = r"'.*/run' could not be written \(No space left on device"
+    with pytest.raises(WriteError, match=message), writing(tmp_path / "run"):
+        raise no_space
+    no_reading = OSError(errno.EIO, "Input/output error")
+    with pytest.raises(OSError, match="error") as caught, writing(tmp_path / "run"):
+        raise no_reading
+    assert caught.value is no_reading
+
+
+def test_what_cannot_be_made_is_named(tmp_path):
+    message = "x' could not be written .*: check that it can be"
+    with pytest.raises(WriteError, match=message), whole(tmp_path / ("x" * 256)):
+        pass

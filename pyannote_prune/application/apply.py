@@ -19,9 +19,10 @@ from ..audio_files import decodable
 from ..cropping import crop_to_audio
 from ..decoding import decoded, reason
 from ..folders import write_json
+from ..locks import in_use
 from ..pipeline import SpeakerDiarization
 from ..protocol_files import WRONG_REFERENCE, without_references
-from ..whole import whole
+from ..whole import WriteError, whole
 from .recordings import check_name
 
 logger = logging.getLogger(__name__)
@@ -68,22 +69,34 @@ def apply_pipeline(
     Yields
     ------
     applied : Applied
-        One for each recording. Whatever goes wrong with one does not end the iteration.
+        One for each recording. Whatever goes wrong with one does not end the iteration, unless its
+        results cannot be written: those of others could not be either.
+
+    Raises
+    ------
+    WriteError
+        If results cannot be written.
+    ValueError
+        If another process uses the folder.
     """
-    for recording in recordings:
-        path, seconds = folder / f"{recording['uri']}.rttm", 0.0
-        try:
-            check_name(recording["uri"])
-            if not path.exists():
-                start = time.perf_counter()
-                _diarize(pipeline, recording, path, hook, options)
-                seconds = time.perf_counter() - start
-            # times as they are written, so that scores are the same the next time
-            yield Applied(recording, _read(path, recording["uri"]), seconds=seconds)
-        # decoders, file finders, models: each has errors of its own
-        except Exception as error:
-            logger.debug("%r could not be done", recording["uri"], exc_info=True)
-            yield Applied(recording, error=say(error))
+    with in_use(folder, "--into"):
+        for recording in recordings:
+            path, seconds = folder / f"{recording['uri']}.rttm", 0.0
+            try:
+                check_name(recording["uri"])
+                if not path.exists():
+                    start = time.perf_counter()
+                    _diarize(pipeline, recording, path, hook, options)
+                    seconds = time.perf_counter() - start
+                # times as they are written, so that scores are the same the next time
+                applied = Applied(recording, _read(path, recording["uri"]), seconds=seconds)
+            except WriteError:
+                raise
+            # decoders, file finders, models: each has errors of its own
+            except Exception as error:
+                logger.debug("%r could not be done", recording["uri"], exc_info=True)
+                applied = Applied(recording, error=say(error))
+            yield applied
 
 
 def say(error: Exception) -> str:

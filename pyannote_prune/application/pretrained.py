@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from pyannote.audio import Pipeline
 
+from ..clutter import files_of
 from ..folders import Difference, claim
+from ..locks import in_use
+from ..moved import is_moved
 from ..protocol_files import WRONG_REFERENCE
 from ..replaced import remove_replaced
 from ..whole import remove_drafts
@@ -170,20 +175,24 @@ def claim_results(
         If the folder is in use.
     """
     content = {"pipeline": _identity(pipeline), "source": source, **request}
-    claim(folder, REQUEST, content, "--into", _is_same)
-    remove_drafts(folder)
-    sources = {one["uri"]: path for one in recordings if (path := _audio_path(one)) is not None}
-    results = {uri: [folder / f"{uri}.rttm", folder / f"{uri}.json"] for uri in sources}
-    return remove_replaced(folder / RECORDINGS, sources, results)
+    with in_use(folder, "--into"):
+        claim(folder, REQUEST, content, "--into", partial(_is_same, folder=folder))
+        remove_drafts(folder)
+        sources = {one["uri"]: path for one in recordings if (path := _audio_path(one)) is not None}
+        results = {uri: [folder / f"{uri}.rttm", folder / f"{uri}.json"] for uri in sources}
+        return remove_replaced(folder / RECORDINGS, sources, results)
 
 
-def _is_same(difference: Difference) -> bool:
+def _is_same(difference: Difference, folder: Path) -> bool:
     """Whether a place is the former one, which has moved, or which 0.1.0 did not write"""
-    key, there = difference.key, difference.there
+    key, here, there = difference.key, difference.here, difference.there
     if key == "database":
-        return there is None or not Path(there).exists()
-    if key == "source" and isinstance(there, list) and isinstance(difference.here, list):
-        return not any(Path(path).exists() for path in there)
+        return there is None or not Path(there).exists() or is_moved(here, there, folder, REQUEST)
+    if key == "source" and isinstance(there, list) and isinstance(here, list):
+        return not any(Path(path).exists() for path in there) or (
+            len(here) == len(there)
+            and all(is_moved(*pair, folder, REQUEST) for pair in zip(here, there, strict=True))
+        )
     return key == "subset" and there is None
 
 
@@ -202,8 +211,30 @@ def _identity(pipeline: str) -> str:
     if not folder.exists():
         return pipeline
     digest = hashlib.sha256()
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    for path in paths or [folder]:
+    for path in sorted(_files(folder)) if folder.is_dir() else [folder]:
         digest.update(os.fsencode(path.relative_to(folder).as_posix()))
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return f"sha256:{digest.hexdigest()}"
+
+
+def _files(folder: Path) -> set[Path]:
+    """Files that a pipeline is loaded from: its description, and what that names in its folder
+
+    Others change nothing: those of the system, and of tools such as `pyannote-audio optimize`.
+    """
+    config = folder / "config.yaml"
+    files = {config}
+    for value in _values(yaml.safe_load(config.read_text(encoding="utf-8"))):
+        if isinstance(value, str) and value.startswith("$model/"):
+            part = folder / value.removeprefix("$model/").partition("@")[0]
+            files |= {part} if part.is_file() else {*files_of(part)}
+    return files
+
+
+def _values(plain: Any) -> Iterator[Any]:
+    """Values of nested dictionaries and lists"""
+    if not isinstance(plain, dict | list):
+        yield plain
+        return
+    for value in plain.values() if isinstance(plain, dict) else plain:
+        yield from _values(value)

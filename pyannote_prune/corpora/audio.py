@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..audio_files import decodable
 from ..decoding import is_exact, reason
+from ..whole import whole
 
 SAMPLE_RATE = 16000
 # in seconds: 31 MB of 8 channels, where the meeting as a whole would be 1.2 GB
@@ -56,22 +57,21 @@ def convert(source: Path, output: Path, piece: float = PIECE):
 
 
 def _write(decoder, duration: float, output: Path, piece: float):
-    draft = output.with_suffix(".draft")
-    with wave.open(str(draft), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        start = 0.0
-        while start < duration:
-            samples = decoder.get_samples_played_in_range(start, start + piece).data[0]
-            # FFmpeg's floats are integers over 32768: exact both ways
-            samples = (samples * 32768).round().clamp(-32768, 32767).short()
-            file.writeframes(samples.numpy().astype("<i2").tobytes())
-            start += piece
-        num_samples = file.getnframes()
-    if num_samples != round(duration * SAMPLE_RATE):
-        raise RuntimeError(f"{num_samples / SAMPLE_RATE:.3f} s of {duration:.3f} s")
-    draft.replace(output)
+    with whole(output) as draft:
+        with wave.open(str(draft), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(SAMPLE_RATE)
+            start = 0.0
+            while start < duration:
+                samples = decoder.get_samples_played_in_range(start, start + piece).data[0]
+                # FFmpeg's floats are integers over 32768: exact both ways
+                samples = (samples * 32768).round().clamp(-32768, 32767).short()
+                file.writeframes(samples.numpy().astype("<i2").tobytes())
+                start += piece
+            num_samples = file.getnframes()
+        if num_samples != round(duration * SAMPLE_RATE):
+            raise RuntimeError(f"{num_samples / SAMPLE_RATE:.3f} s of {duration:.3f} s")
 
 
 def get_duration(path: Path) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..locks import in_use
 from ..reference_files import name_rule
 from ..replaced import remove_replaced
-from ..whole import whole
+from ..whole import remove_drafts_of, whole, writing
 from .audio import convert, get_duration
 from .layouts import CORPORA, Corpus
 from .recordings import SUBSETS, Recording, Turn
@@ -60,6 +61,18 @@ def prepare(
     regions = {recording.uri: read_regions(recording) for recording in recordings}
 
     folder = Path(output) / layout.name
+    with in_use(folder), writing(folder):
+        return _write(folder, subsets, references, regions, progress)
+
+
+def _write(
+    folder: Path,
+    subsets: Mapping[str, Sequence[Recording]],
+    references: Mapping[str, list[Turn]],
+    regions: Mapping[str, list[tuple[float, float]]],
+    progress: Callable[[int, int], None],
+) -> dict[str, Summary]:
+    recordings = [recording for subset in SUBSETS for recording in subsets[subset]]
     for name in ("audio", "lists", "rttm", "uem"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     audio_files = {one.uri: folder / "audio" / f"{one.uri}.wav" for one in recordings}
@@ -74,6 +87,7 @@ def prepare(
         for recording in subsets[subset]:
             audio = audio_files[recording.uri]
             if not audio.is_file():
+                remove_drafts_of(audio)
                 convert(recording.audio, audio)
             durations[recording.uri] = get_duration(audio)
             done += 1

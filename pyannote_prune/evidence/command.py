@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
+from ..folders import write_text
 from ..simulation.voices import find_voices, left_out
 from .arms import FULL, SMALL, Arm
 from .experiment import Experiment
@@ -78,7 +79,7 @@ def accuracy(
             progress.advance(bar)
 
         results = experiment(jobs, report, arm)
-    (output / "table.md").write_text(markdown(results), encoding="utf-8")
+    write_text(markdown(results), output / "table.md")
     names = ["table.md", "results.json"]
     # all arms that are scored need the dense model, or are that model
     if any("test" in result for result in results["arms"]):

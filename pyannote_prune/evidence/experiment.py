@@ -12,27 +12,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from pyannote.database import Protocol
 
 from ..check_protocol import check_references, load_protocol, saying_where
 from ..checkpoint import load_checkpoint, save_checkpoint
-from ..folders import claim, write_json
+from ..folders import Difference, claim, write_json, write_yaml
+from ..locks import in_use
 from ..magnitude import prune_by_magnitude
+from ..moved import is_moved
 from ..protocol_files import reference_of
 from ..recipe import RecipeRun
 from ..recipe_config import Recipe
 from ..schema import refuse
 from ..simulation import Simulation, TurnStatistics, simulate
+from ..simulation.protocol import check_voices
 from ..wavlm.config import WavLMConfig
 from ..wavlm.cost import cost
+from ..whole import remove_drafts, writing
 from .arms import FULL, Arm, Scale
 from .parallel import run_in_parallel
 from .pretraining import pretrain
 from .recipes import PROTOCOL, recipe
 from .score import error_rates, real_time_factors
 
-RESULT, RESULTS = "result.json", "results.json"
+REQUEST, RESULT, RESULTS = "experiment.yml", "result.json", "results.json"
 
 
 class Experiment:
@@ -94,8 +97,16 @@ class Experiment:
         arms = self.scale.arms(groups)
         if self.out_of_domain:
             self.load_out_of_domain()
-        claim(self.output, "experiment.yml", self.to_dict())
-        self.write_data()
+        check_voices(self.voices, self.simulation)
+        with in_use(self.output), writing(self.output):
+            claim(self.output, REQUEST, self.to_dict(), is_same=self._is_moved)
+            remove_drafts(self.output)
+            self.write_data()
+            return self._run(arms, num_jobs, report)
+
+    def _run(
+        self, arms: Sequence[Arm], num_jobs: int, report: Callable[[Arm, dict[str, Any]], None]
+    ) -> dict[str, Any]:
         results = run_in_parallel(self, arms, num_jobs, report)
         largest = results[arms[0].name]
         content = {
@@ -137,8 +148,15 @@ class Experiment:
         database : Path
             `database.yml` of their protocol.
         """
+        # windows of a few seconds see several turns
+        statistics = TurnStatistics.default().limited(self.scale.duration)
+        return simulate(self.voices, self.output / "data", self.simulation, statistics)
+
+    @property
+    def simulation(self) -> Simulation:
+        """Conversations of the experiment"""
         scale = self.scale
-        simulation = Simulation(
+        return Simulation(
             name=PROTOCOL.split(".")[0],
             num_train=scale.num_train,
             num_development=scale.num_development,
@@ -147,9 +165,14 @@ class Experiment:
             speeds=scale.speeds,
             snr=scale.snr,
         )
-        # windows of a few seconds see several turns
-        statistics = TurnStatistics.default().limited(scale.duration)
-        return simulate(self.voices, self.output / "data", simulation, statistics)
+
+    def _is_moved(self, difference: Difference) -> bool:
+        here, there = difference.here, difference.there
+        if difference.key == "out_of_domain" and isinstance(here, list) and isinstance(there, list):
+            # file, and name of a protocol
+            (here, *name), (there, *other) = here, there
+            return name == other and (here == there or is_moved(here, there, self.output, REQUEST))
+        return difference.key == "voices" and is_moved(here, there, self.output, REQUEST)
 
     def load_out_of_domain(self) -> Protocol:
         """Protocol of the other domain, once its references are known to be readable"""
@@ -184,7 +207,7 @@ class Experiment:
             return result
         content = recipe(arm, self.scale, database, **self._start(arm))
         path = folder.with_name(f"{arm.name}.yml")
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        write_yaml(content, path)
         run = RecipeRun(Recipe.load(path), folder / "run")
         run()
         result = self._describe(run.final, start)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import redirect_stderr, redirect_stdout
-from multiprocessing import get_context
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from multiprocessing import active_children, get_context
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -56,7 +57,7 @@ def run_in_parallel(
     num_threads = max(1, (os.cpu_count() or 1) // num_jobs)
     setup = (_prepare, (num_threads, os.getpid()))
     # nothing of torch survives a fork
-    with ProcessPoolExecutor(num_jobs, get_context("spawn"), *setup) as pool:
+    with ProcessPoolExecutor(num_jobs, get_context("spawn"), *setup) as pool, _killed_with_us():
         while True:
             ready = (arm for arm in waiting if arm.needs is None or arm.needs.name in results)
             while len(running) < num_jobs and (arm := next(ready, None)):
@@ -83,7 +84,20 @@ def run_in_parallel(
     return results
 
 
+@contextmanager
+def _killed_with_us() -> Iterator[None]:
+    """Kill children when we are stopped: the pool would wait for the end of their arms"""
+    try:
+        yield
+    except BaseException:
+        for child in active_children():
+            child.kill()
+        raise
+
+
 def _prepare(num_threads: int, parent: int):
+    # from a terminal, children get it as well: it is the parent that says so, and kills them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(num_threads)
     set_telemetry_metrics(False)

@@ -22,10 +22,11 @@ from ..resume import ResumableSamples
 from ..segmentation import WavLMSegmentation
 from ..specifications import powerset_specifications
 from ..wavlm.config import WavLMConfig
+from ..workers import Workers
 from .arms import MAX_SPEAKERS, Scale
 
 
-class VoiceRecognition(AudioInMemory, ResumableSamples, tasks.MultiLabelSegmentation):
+class VoiceRecognition(AudioInMemory, ResumableSamples, Workers, tasks.MultiLabelSegmentation):
     """Which of all known voices are active, frame by frame"""
 
     in_memory = True

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from ..tables import markdown_table
+from ..whole import whole
 from .arms import METHODS
 
 # arms that fail altogether would flatten all others: errors above that many times that of the dense
@@ -153,4 +154,5 @@ def plot(results: Mapping[str, Any], path: Path):
     axes.set(xlabel="Parameters of WavLM that are removed (%)", ylabel="DER, held-out (%)")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, fontsize=8, ncols=3, loc="outside upper center")
-    figure.savefig(path, format="png")
+    with whole(path) as draft:
+        figure.savefig(draft, format="png")

@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pyannote.core import Annotation
 from scipy.io import wavfile
 
-from ..folders import Difference, claim
-from ..whole import whole
+from ..folders import Difference, claim, write_yaml
+from ..locks import in_use
+from ..moved import is_moved
+from ..whole import writing
 from .acoustics import noise, reverberate
 from .conversation import Stage, draw_turns
 from .statistics import TurnStatistics
 from .voices import LEVEL, SAMPLE_RATE, Recording, digest, find_voices, read, split
 
 SUBSETS = ("train", "development", "test")
+
+# file of the folder that says what was asked for
+REQUEST = "simulation.yml"
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,12 @@ class Simulation:
             if not is_right:
                 raise ValueError(f"`{key}` must be {rule}, found {getattr(self, key)!r}.")
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of conversations of each subset that has some"""
+        counts = {subset: getattr(self, f"num_{subset}") for subset in SUBSETS}
+        return {subset: count for subset, count in counts.items() if count}
+
 
 def _is_range(values: tuple[float, float] | None, low: float, high: float) -> bool:
     return values is None or (len(values) == 2 and low <= values[0] <= values[1] <= high)
@@ -143,22 +153,56 @@ def simulate(
     simulation = simulation or Simulation()
     statistics = statistics or TurnStatistics.default()
     voices, output = Path(voices), Path(output)
+    found = check_voices(voices, simulation)
+    request = {**to_plain(voices, simulation, statistics), "recordings": digest(found)}
+    is_same = partial(_is_same, output=output)
+    database = output / "database.yml"
+    if database.is_file():
+        claim(output, REQUEST, request, is_same=is_same)
+        return database
+    with in_use(output), writing(output):
+        claim(output, REQUEST, request, is_same=is_same)
+        _write(found, output, simulation, statistics, progress)
+        # last: what has it is complete
+        write_yaml(describe(simulation.name, [*simulation.counts]), database)
+    return database
+
+
+def check_voices(voices: Path, simulation: Simulation) -> dict[str, list[Recording]]:
+    """Find recordings of single speakers, and check that there are enough of them
+
+    Returns
+    -------
+    found : dict of list of Recording
+        Recordings of each speaker.
+
+    Raises
+    ------
+    ValueError, OSError
+        See `simulate`.
+    """
     found = find_voices(voices)
     if len(found) < simulation.max_speakers:
         raise ValueError(
             f"`max_speakers` must be at most the number of speakers of `voices`, found "
             f"{simulation.max_speakers} and {len(found)} ({', '.join(found)})."
         )
-    counts = {subset: getattr(simulation, f"num_{subset}") for subset in SUBSETS}
-    counts = {subset: count for subset, count in counts.items() if count}
-    request = {**to_plain(voices, simulation, statistics), "recordings": digest(found)}
-    claim(output, "simulation.yml", request, is_same=_is_unknown)
-    database = output / "database.yml"
-    if database.is_file():
-        return database
+    for subset in simulation.counts:
+        for recordings in found.values():
+            split(recordings, subset)
+    return found
 
-    done, total = 0, sum(counts.values())
-    for subset, count in counts.items():
+
+def _write(
+    found: dict[str, list[Recording]],
+    output: Path,
+    simulation: Simulation,
+    statistics: TurnStatistics,
+    progress: Callable[[int, int], None],
+):
+    """Write audio and references of all subsets"""
+    done, total = 0, sum(simulation.counts.values())
+    for subset, count in simulation.counts.items():
         parts = {speaker: split(recordings, subset) for speaker, recordings in found.items()}
         uris = [f"{subset}{number:04d}" for number in range(count)]
         references = []
@@ -175,11 +219,6 @@ def simulate(
         regions = (f"{uri} 1 0.000 {simulation.duration:.3f}\n" for uri in uris)
         (output / f"{subset}.uem").write_text("".join(regions), encoding="utf-8")
         (output / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris), encoding="utf-8")
-    # last: what has it is complete
-    content = describe(simulation.name, [*counts])
-    with whole(database) as draft:
-        draft.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    return database
 
 
 def conversation(
@@ -240,9 +279,12 @@ def to_plain(voices: Path, simulation: Simulation, statistics: TurnStatistics) -
     return {"voices": str(voices.resolve()), **options, "statistics": statistics.to_dict()}
 
 
-def _is_unknown(difference: Difference) -> bool:
-    """Whether 0.1.0 did not write a value"""
-    return difference.key == "recordings" and difference.there is None
+def _is_same(difference: Difference, output: Path) -> bool:
+    """Whether a value is that of a project that has moved, or one that 0.1.0 did not write"""
+    key, here, there = difference.key, difference.here, difference.there
+    if key == "voices":
+        return is_moved(here, there, output, REQUEST)
+    return key == "recordings" and there is None
 
 
 def describe(name: str, subsets: list[str]) -> dict[str, Any]:

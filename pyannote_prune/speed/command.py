@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from ..folders import write_json
+from ..folders import write_json, write_text
 from ..precision import knows_bfloat16
 from .diarization import measure_diarization
 from .experiment import measure_speed, measure_training
@@ -115,7 +115,7 @@ def dtypes_of(device: str) -> list[Dtype]:
 def write(results: dict[str, Any], text: str, path: Path, console: Console):
     """Write a table and its numbers, and show them"""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".md").write_text(text, encoding="utf-8")
+    write_text(text, path.with_suffix(".md"))
     write_json(results, path.with_suffix(".json"))
     console.print(Markdown(text))
     for suffix in (".md", ".json"):

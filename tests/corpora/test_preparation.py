@@ -171,12 +171,21 @@ def test_interrupted_preparation_goes_on(official, tmp_path, monkeypatch):
 
 
 def test_draft_of_a_killed_conversion_is_written_over(official, tmp_path):
-    draft = tmp_path / "AliMeeting" / "audio" / "R0003_M0046_MS002.draft"
+    draft = tmp_path / "AliMeeting" / "audio" / ".R0003_M0046_MS002.wav.x.draft"
     write_text(draft, "half of a recording")
     prepare("alimeeting", official["alimeeting"], tmp_path)
     assert not draft.exists()
-    output = draft.with_suffix(".wav")
+    output = draft.with_name("R0003_M0046_MS002.wav")
     np.testing.assert_array_equal(read(output), sound("R0003_M0046_MS002")[:, 0])
+
+
+def test_folder_is_kept_from_other_processes(official, tmp_path):
+    """See test_locks.py"""
+    seen, lock = [], tmp_path / "AliMeeting" / ".lock"
+    prepare("alimeeting", official["alimeeting"], tmp_path, lambda *_: seen.append(lock.is_file()))
+    assert seen
+    assert all(seen)
+    assert not lock.exists()
 
 
 SETUP = "AMI-diarization-setup"

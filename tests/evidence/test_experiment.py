@@ -126,6 +126,27 @@ def test_killed_then_continued_ends_as_if_undisturbed(voices, finished, tmp_path
     assert found == {name: expected[name] for name in found}
 
 
+def test_stopped_command_takes_its_arms_along(voices, tmp_path):
+    """And does not wait for their end, which may be hours away"""
+    command = ["-m", "pyannote_prune", "benchmark", "accuracy", voices, "--small", "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command), "--output", tmp_path / "run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for(tmp_path / "run" / "arms", process, timeout=300)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    assert output.splitlines()[-1] == "Stopped by SIGTERM: the same command goes on from there."
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+    assert not list((tmp_path / "run" / "arms").glob("*/result.json"))
+
+
 class Interrupted(Exception):
     """What ends a training in this file"""
 

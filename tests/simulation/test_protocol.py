@@ -1,19 +1,23 @@
 """Simulated conversations are an ordinary protocol, the same whenever they are written"""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from helpers import largest_file
 from pyannote.audio import Audio
 from pyannote.database import FileFinder, registry
 from simulation.recordings import generate_voices
 
+from pyannote_prune.evidence import Experiment
 from pyannote_prune.simulation import Simulation, TurnStatistics, simulate
 from pyannote_prune.simulation.protocol import SUBSETS, conversation
 from pyannote_prune.simulation.voices import find_voices, split
+from pyannote_prune.whole import WriteError
 
 SMALL = Simulation(duration=10.0, num_train=4, num_development=1, num_test=2)
 
@@ -147,6 +151,41 @@ def test_reverberation_and_clipping_stay_in_range(voices):
 def test_impossible_options_are_named(option, value):
     with pytest.raises(ValueError, match=f"`{option}` must be .*, found "):
         replace(SMALL, **{option: value})
+
+
+@pytest.mark.parametrize("what", ["moved", "copied"])
+def test_project_that_is_elsewhere_has_the_same_conversations(tmp_path, what):
+    here, there = tmp_path / "here", tmp_path / "there"
+    generate_voices(here / "voices", num_speakers=3, num_recordings=3)
+    one = replace(SMALL, num_train=1, num_test=0)
+    simulate(here / "voices", here / "data", one)
+    here.rename(there) if what == "moved" else shutil.copytree(here, there)
+    before = content(there / "data")
+    simulate(there / "voices", there / "data", one)
+    assert content(there / "data").keys() == before.keys()
+    assert (there / "data" / "database.yml").read_bytes() == before["database.yml"]
+    # other voices of the same name are others
+    if what == "copied":
+        shutil.copytree(there / "voices", tmp_path / "elsewhere" / "voices")
+        with pytest.raises(ValueError, match="other values of voices"):
+            simulate(tmp_path / "elsewhere" / "voices", there / "data", one)
+
+
+def test_nothing_is_written_before_voices_are_checked(tmp_path):
+    generate_voices(tmp_path / "voices", num_speakers=3, num_recordings=2)
+    with pytest.raises(ValueError, match="A speaker must have 3 recordings at least"):
+        simulate(tmp_path / "voices", tmp_path / "data", SMALL)
+    with pytest.raises(ValueError, match="A speaker must have 3 recordings at least"):
+        Experiment(tmp_path / "voices", tmp_path / "accuracy")()
+    assert [path.name for path in tmp_path.iterdir()] == ["voices"]
+
+
+def test_full_disk_is_said_with_the_folder(voices, tmp_path):
+    message = "data' could not be written \\(File too large\\): free some space"
+    with largest_file(100_000), pytest.raises(WriteError, match=message):
+        simulate(voices, tmp_path / "data", SMALL)
+    simulate(voices, tmp_path / "data", SMALL)
+    assert not list((tmp_path / "data").glob(".*"))
 
 
 def test_too_few_speakers_are_refused(voices, tmp_path):
