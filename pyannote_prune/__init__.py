@@ -1,23 +1,21 @@
 """Prunable WavLM segmentation models for pyannote.audio"""
 
-# isort: off
-from .default_databases import import_database
+from __future__ import annotations
 
-import_database()  # before anything imports pyannote.audio
-# isort: on
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .checkpoint import save_checkpoint
-from .diarizen import load_diarizen
-from .export import export_pipeline
-from .gates import HardConcrete
-from .pruning import gate, prune
+from .moved import keep_former_paths
 from .registration import register
-from .segmentation import WavLMSegmentation
-from .settings import DiarizationSettings
-from .task import DistillationPruning
 from .version import __version__
-from .wavlm import WavLM, WavLMConfig
-from .wavlm.cost import Cost, cost
+
+if TYPE_CHECKING:
+    from .pipeline.export import export_pipeline
+    from .pipeline.settings import DiarizationSettings
+    from .pruning import DistillationPruning, gate, prune
+    from .released.diarizen import load_diarizen
+    from .segmentation import WavLMSegmentation, save_checkpoint
+    from .wavlm import Cost, HardConcrete, WavLM, WavLMConfig, cost
 
 __all__ = [
     "Cost",
@@ -36,4 +34,35 @@ __all__ = [
     "save_checkpoint",
 ]
 
+# imported when first used: the command line answers at once when it needs none of them
+_MODULES = {
+    "Cost": "wavlm.cost",
+    "DiarizationSettings": "pipeline.settings",
+    "DistillationPruning": "pruning.task",
+    "HardConcrete": "wavlm.gates",
+    "WavLM": "wavlm.encoder",
+    "WavLMConfig": "wavlm.config",
+    "WavLMSegmentation": "segmentation.model",
+    "cost": "wavlm.cost",
+    "export_pipeline": "pipeline.export",
+    "gate": "pruning.prune",
+    "load_diarizen": "released.diarizen",
+    "prune": "pruning.prune",
+    "save_checkpoint": "segmentation.checkpoint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+keep_former_paths()
 register()

@@ -17,8 +17,8 @@ from helpers import QUIET, TINY, tiny_model
 
 import pyannote_prune
 from pyannote_prune import cost, save_checkpoint
-from pyannote_prune.__main__ import app
-from pyannote_prune.checkpoint import load_checkpoint
+from pyannote_prune.cli import app
+from pyannote_prune.segmentation.checkpoint import load_checkpoint
 from pyannote_prune.wavlm.config import WavLMConfig
 
 ROOT = Path(__file__).parents[1]

@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import generate_conversations
+from conversations import generate_conversations
 from pyannote.audio import Model, Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 from pyannote.database.util import load_rttm
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from pyannote_prune import WavLMSegmentation, cost, prune
-from pyannote_prune.checkpoint import load_checkpoint, read_safely
-from pyannote_prune.recipe import RecipeRun
-from pyannote_prune.recipe_config import Recipe
+from pyannote_prune.files.pickles import read_safely
+from pyannote_prune.recipe.config import Recipe
+from pyannote_prune.recipe.run import RecipeRun
+from pyannote_prune.segmentation.checkpoint import load_checkpoint
 
 RELEASES = sorted(path for path in Path(__file__).with_name("former_releases").glob("*.*.*"))
 # torch rounds in other ways from one version to the next

@@ -11,10 +11,11 @@ import torch
 from helpers import tiny_model
 
 from pyannote_prune import cost
-from pyannote_prune.diarizen.structure import convert_config
-from pyannote_prune.speed.experiment import speech
+from pyannote_prune.benchmark.speed.experiment import speech
+from pyannote_prune.released.diarizen.structure import convert_config
 from pyannote_prune.wavlm import WavLM
-from pyannote_prune.wavlm.weights import convert, load_exactly
+from pyannote_prune.wavlm.foreign_names import convert
+from pyannote_prune.wavlm.weights import load_exactly
 
 # of the README of the fixtures: absolute, plus relative for pre-norm hidden states
 TOLERANCE = 1e-4

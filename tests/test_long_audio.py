@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_wav
+from conversations import write_wav
 from helpers import LARGE_STYLE, tiny_model
 from pyannote.audio import pipelines
 from pyannote.core import Annotation, Segment
 
 from pyannote_prune import WavLMSegmentation
-from pyannote_prune.application import apply_pipeline
-from pyannote_prune.pipeline import NoPLDA, SpeakerDiarization
-from pyannote_prune.speed import peak_memory
+from pyannote_prune.benchmark.speed import peak_memory
+from pyannote_prune.pipeline.apply import apply_pipeline
+from pyannote_prune.pipeline.diarization import NoPLDA, SpeakerDiarization
 from pyannote_prune.wavlm.config import ConvolutionConfig, WavLMConfig
 
 # the waveform takes 4, and twice that while it is decoded

@@ -8,7 +8,7 @@ from torch.serialization import get_safe_globals
 
 import pyannote_prune
 from pyannote_prune import WavLMSegmentation
-from pyannote_prune.checkpoint import SAFE_CLASSES
+from pyannote_prune.files.pickles import SAFE_CLASSES
 from pyannote_prune.registration import register
 
 

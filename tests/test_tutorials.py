@@ -8,8 +8,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from pyannote_prune.checkpoint import load_checkpoint
-from pyannote_prune.diarizen import write_stand_in
+from pyannote_prune.released.diarizen import write_stand_in
+from pyannote_prune.segmentation.checkpoint import load_checkpoint
 
 FOLDER = Path(__file__).parents[1] / "tutorials"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -10,19 +10,19 @@ import pytest
 import torch
 import transformers
 import yaml
-from conftest import generate_conversations
+from conversations import generate_conversations
 from helpers import CONFORMER, Payload, tiny_config, tiny_model
 from typer.testing import CliRunner
 
 from pyannote_prune import export_pipeline, save_checkpoint
-from pyannote_prune.__main__ import app
-from pyannote_prune.callbacks import average_checkpoints
-from pyannote_prune.checkpoint import last_checkpoint, read_safely
-from pyannote_prune.convert import read_source
-from pyannote_prune.recipe import RecipeRun
-from pyannote_prune.recipe_config import Recipe
-from pyannote_prune.recipe_folder import claim_recipe
-from pyannote_prune.simulation.statistics import TurnStatistics
+from pyannote_prune.cli import app
+from pyannote_prune.data.simulation.turn_statistics import TurnStatistics
+from pyannote_prune.files.pickles import last_checkpoint, read_safely
+from pyannote_prune.recipe.config import Recipe
+from pyannote_prune.recipe.folder import claim_recipe
+from pyannote_prune.recipe.run import RecipeRun
+from pyannote_prune.released.source import read_source
+from pyannote_prune.training.average import average_checkpoints
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from ..shorten import shorten
-from ..suggest import did_you_mean
+from ..files.messages import did_you_mean, shorten
 from . import presets
 from .presets import PRESETS
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..gates import HardConcrete
 from .config import WavLMConfig
 from .encoder import TransformerLayer, WavLM
+from .gates import HardConcrete
 from .geometry import frames_per_convolution
 
 SAMPLES_PER_SECOND = 16000

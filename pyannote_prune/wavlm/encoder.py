@@ -11,11 +11,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..gates import DROP_RATES
 from .config import WavLMConfig
 from .extractor import FeatureExtractor, FeatureProjection
-from .frozen import FrozenWavLM, is_plain
+from .gates import DROP_RATES
 from .geometry import frames_per_convolution, receptive_field_size
+from .inference import FrozenWavLM, is_plain
 from .layer import TransformerLayer
 from .position import PositionalConvolution, RelativePositionBias
 from .waveforms import check_samples

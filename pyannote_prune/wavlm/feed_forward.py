@@ -6,8 +6,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..gates import DROP_RATES, HardConcrete
 from .config import WavLMConfig
+from .gates import DROP_RATES, HardConcrete
 
 
 class FeedForward(nn.Module):

@@ -12,9 +12,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..gates import HardConcrete, gates_of
 from .config import LayerConfig, WavLMConfig
 from .encoder import WavLM
+from .gates import HardConcrete, gates_of
 from .layer import TransformerLayer
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import transformers
 from safetensors import SafetensorError
 
-from ..confined import find_inside
+from ..files.inside import find_inside
 from .config import ConvolutionConfig, LayerConfig, WavLMConfig
 from .encoder import WavLM
+from .foreign_names import convert
 from .presets import PRESETS
-from .weights import convert, load_exactly, refuse_differences
+from .weights import load_exactly, refuse_differences
 
 # what we read in `config.json`. The rest goes nowhere: code of its own, kernels to download and
 # run, quantizers to import are among what `transformers` would find there.

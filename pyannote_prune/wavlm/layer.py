@@ -7,10 +7,10 @@ from collections.abc import Collection
 import torch.nn as nn
 from torch import Tensor
 
-from ..gates import DROP_RATES, HardConcrete
 from .attention import Attention
 from .config import LayerConfig, WavLMConfig
 from .feed_forward import FeedForward
+from .gates import DROP_RATES, HardConcrete
 
 
 class TransformerLayer(nn.Module):

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from conftest import generate_conversations
+from conversations import generate_conversations
 from helpers import CONFORMER, tiny_config, tiny_model
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 
 from pyannote_prune import DistillationPruning, export_pipeline, gate, save_checkpoint
-from pyannote_prune.recipe import RecipeRun
-from pyannote_prune.recipe_config import Recipe
-from pyannote_prune.settings import ORACLE_SETTINGS
+from pyannote_prune.pipeline.settings import ORACLE_SETTINGS
+from pyannote_prune.recipe.config import Recipe
+from pyannote_prune.recipe.run import RecipeRun
 
 STAGE = {"batch_size": 4, "average": 1, "max_steps_per_epoch": 2}
 

@@ -16,8 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyannote_prune import WavLMConfig, save_checkpoint
-from pyannote_prune.checkpoint import load_checkpoint
-from pyannote_prune.diarizen import load_diarizen, write_stand_in
+from pyannote_prune.released.diarizen import load_diarizen, write_stand_in
+from pyannote_prune.segmentation.checkpoint import load_checkpoint
 
 CONFIG = WavLMConfig.dense(num_layers=1, neurons=8, channels=4, **TINY)
 

@@ -12,7 +12,7 @@ from fuzz.mutations import mutated
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyannote_prune.diarizen import load_diarizen, load_settings, write_stand_in
+from pyannote_prune.released.diarizen import load_diarizen, load_settings, write_stand_in
 
 if sys.version_info >= (3, 11):
     import tomllib

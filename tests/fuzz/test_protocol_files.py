@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REMEMBERED, write_wav
+from conversations import REMEMBERED, write_wav
 from fuzz.law import fuzzing, works_or_explains
 from fuzz.mutations import mutated, texts
 from helpers import TINY, tiny_model
@@ -16,8 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyannote_prune import DistillationPruning, WavLMSegmentation
-from pyannote_prune.check_protocol import check_protocol, load_protocol
-from pyannote_prune.resume import SpeakerDiarization
+from pyannote_prune.data.protocol import check_protocol, load_protocol
+from pyannote_prune.training.task import SpeakerDiarization
 from pyannote_prune.wavlm.config import WavLMConfig
 
 NAME = "Fuzz.SpeakerDiarization.Tiny"

@@ -14,7 +14,7 @@ from helpers import CONFORMER, tiny_config
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyannote_prune.recipe_config import Recipe
+from pyannote_prune.recipe.config import Recipe
 
 STAGE = {"max_epochs": 3, "patience": 2, "learning_rate": 1e-3, "batch_size": 8, "average": 2}
 COMPLETE = {

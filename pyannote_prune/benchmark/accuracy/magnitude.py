@@ -1,0 +1,120 @@
+"""One-shot pruning by magnitude: what learning gates is compared with"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+from ...pruning.prune import gate, prune
+from ...pruning.sparsity import check_objective, check_reachable, check_target, reached_sparsity
+from ...segmentation.model import WavLMSegmentation
+from ...wavlm.cost import cost
+from ...wavlm.encoder import WavLM
+from ...wavlm.gates import HardConcrete
+
+
+def prune_by_magnitude(
+    model: WavLMSegmentation,
+    target_sparsity: float,
+    objective: str = "parameters",
+    units: Collection[str] = ("channel", "head", "neuron"),
+) -> WavLMSegmentation:
+    """Remove the units of smallest weights, at once and without any data
+
+    The magnitude of a unit is the root mean square of the weights that go in and out of it, over
+    the average of its layer: layers are comparable, and one threshold is enough for all of them.
+
+    Parameters
+    ----------
+    model : WavLMSegmentation
+        Left as it was. Must not have gates.
+    target_sparsity : float
+        Fraction of its WavLM to remove, in [0, 1).
+    objective : {"parameters", "macs"}, optional
+        What sparsity counts. Defaults to parameters.
+    units : tuple of str, optional
+        What can be removed: "channel", "head" and "neuron" (the default), or some of them.
+
+    Returns
+    -------
+    pruned : WavLMSegmentation
+        Smaller model, with the weights that are left as they were.
+
+    Raises
+    ------
+    ValueError
+        If an option is impossible, or if the target is beyond what these units can remove.
+
+    References
+    ----------
+    Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017 (magnitude of filters).
+    """
+    check_target(target_sparsity)
+    check_objective(objective)
+    if not set(units) <= {"channel", "head", "neuron"}:
+        raise ValueError(
+            "`units` must be among 'channel', 'head' and 'neuron', which have weights to compare, "
+            f"found {units!r}."
+        )
+    dense, gated = cost(model.wavlm), gate(model, units)
+    check_reachable(gated.wavlm, target_sparsity, dense, objective)
+    ranked = magnitudes(gated.wavlm)
+    thresholds = torch.cat([magnitude for _, magnitude in ranked]).sort().values.tolist()
+
+    def reached(index: int) -> float:
+        _close_below(ranked, thresholds[index])
+        return reached_sparsity(gated.wavlm, dense, objective)
+
+    low, high = 0, len(thresholds) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) >= target_sparsity else (middle + 1, high)
+    best = min((max(low - 1, 0), low), key=lambda i: abs(reached(i) - target_sparsity))
+    reached(best)
+    return prune(gated)
+
+
+@torch.no_grad()
+def magnitudes(wavlm: WavLM) -> list[tuple[HardConcrete, Tensor]]:
+    """Gates of an encoder, with the magnitude of what each of them would close
+
+    Returns
+    -------
+    magnitudes : list of (HardConcrete, (num_gates,) torch.Tensor)
+        Relative to the average of the layer.
+    """
+    found = []
+    convolutions = wavlm.extractor.convolutions
+    for index, convolution in enumerate(convolutions):
+        if index + 1 < len(convolutions):
+            following = convolutions[index + 1].conv.weight.transpose(0, 1)
+        else:
+            following = wavlm.projection.linear.weight.T
+        found.append((convolution.gate, [convolution.conv.weight, following]))
+    for layer in wavlm.layers:
+        if layer.attention is not None:
+            attention, size = layer.attention, (-1, layer.attention.head_dim)
+            incoming = (attention.query, attention.key, attention.value)
+            weights = [linear.weight.unflatten(0, size) for linear in incoming]
+            found.append((attention.gate, [*weights, attention.output.weight.T.unflatten(0, size)]))
+        if layer.feed_forward is not None:
+            block = layer.feed_forward
+            found.append((block.gate, [block.input.weight, block.output.weight.T]))
+    return [(gates, _relative_norm(weights)) for gates, weights in found if gates is not None]
+
+
+def _relative_norm(weights: list[Tensor]) -> Tensor:
+    # each set of weights counts as much, however many there are
+    squares = [w.flatten(1).square().mean(1) / w.square().mean() for w in weights]
+    norm = torch.stack(squares).mean(0).sqrt()
+    return norm / norm.mean()
+
+
+def _close_below(ranked: list[tuple[HardConcrete, Tensor]], threshold: float):
+    """Close gates of a lower magnitude. Others are open, at exactly 1"""
+    for gates, magnitude in ranked:
+        closed = magnitude < threshold
+        closed[magnitude.topk(gates.min_open).indices] = False
+        gates.settle(~closed)

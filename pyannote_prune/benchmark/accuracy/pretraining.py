@@ -1,0 +1,111 @@
+"""What comes before fine-tuning: learn to tell voices from each other
+
+Pruning is for models that know more than their fine-tuning taught them. WavLM learns it from
+94,000 hours of speech; the small models of this experiment, from naming the voices that they hear.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning
+from lightning.pytorch.callbacks import ModelCheckpoint
+from pyannote.audio import tasks
+from pyannote.database import FileFinder, registry
+
+from ...files.pickles import last_checkpoint
+from ...segmentation.checkpoint import save_checkpoint
+from ...segmentation.model import WavLMSegmentation
+from ...segmentation.specifications import powerset_specifications
+from ...training.checkpoint_io import WholeCheckpointIO
+from ...training.clipping import PercentileGradientClipping
+from ...training.progress import StepProgress
+from ...training.pyannote_repairs import AudioInMemory
+from ...training.resume import ResumableSamples
+from ...training.workers import Workers
+from ...wavlm.config import WavLMConfig
+from .arms import MAX_SPEAKERS, Scale
+
+
+class VoiceRecognition(AudioInMemory, ResumableSamples, Workers, tasks.MultiLabelSegmentation):
+    """Which of all known voices are active, frame by frame"""
+
+    in_memory = True
+
+
+def pretrain(
+    config: WavLMConfig, scale: Scale, database: Path, protocol: str, seed: int, folder: Path
+) -> Path:
+    """Train WavLM, or go on, to recognize the voices of a protocol
+
+    Parameters
+    ----------
+    config : WavLMConfig
+        Structure of the encoder, whose first weights are random.
+    scale : Scale
+    database : Path
+        `database.yml`.
+    protocol : str
+        Protocol whose labels are those of voices, whatever the conversation.
+    seed : int
+    folder : Path
+        Where checkpoints are written.
+
+    Returns
+    -------
+    checkpoint : Path
+        Diarization model that has this WavLM, and a head of random weights.
+    """
+    path = folder / "model.ckpt"
+    if path.is_file():
+        return path
+    registry.load_database(database)
+    voices: list[str] = []
+    conversations = registry.get_protocol(
+        protocol, preprocessors={"audio": FileFinder(), "classes": lambda file: voices}
+    )
+    voices += sorted({v for file in conversations.train() for v in file["annotation"].labels()})
+
+    lightning.seed_everything(seed, verbose=False)
+    model = _model(config, scale)
+    model.task = VoiceRecognition(
+        conversations,
+        classes=voices,
+        duration=scale.duration,
+        batch_size=scale.batch_size,
+        num_workers=0,
+    )
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_epochs=scale.pretrain,
+        limit_train_batches=scale.epoch,
+        limit_val_batches=0,
+        callbacks=[
+            # without a value to monitor, the newest one replaces the one before
+            ModelCheckpoint(folder, "last", enable_version_counter=False),
+            PercentileGradientClipping(),
+            StepProgress("Pretraining"),
+        ],
+        plugins=WholeCheckpointIO(),
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(model, ckpt_path=last_checkpoint(folder / "last.ckpt"))
+
+    start = _model(config, scale)
+    start.specifications = powerset_specifications(scale.duration, MAX_SPEAKERS, 2)
+    start.setup()
+    start.wavlm.load_state_dict(model.wavlm.state_dict())
+    save_checkpoint(start, path)
+    return path
+
+
+def _model(config: WavLMConfig, scale: Scale) -> WavLMSegmentation:
+    return WavLMSegmentation(
+        wavlm=config,
+        conformer=scale.conformer,
+        wavlm_learning_rate=scale.learning_rate,
+        learning_rate=scale.learning_rate,
+    )

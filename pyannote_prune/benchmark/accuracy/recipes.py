@@ -1,0 +1,98 @@
+"""Recipe of each arm: same data, same steps, same schedule"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...wavlm.config import WavLMConfig
+from .arms import MAX_SPEAKERS, Arm, Scale
+
+STAGES = ("fine_tune", "prune", "distil", "train")
+
+PROTOCOL = "Evidence.SpeakerDiarization.Conversations"
+
+
+def recipe(
+    arm: Arm,
+    scale: Scale,
+    database: Path,
+    checkpoint: Path | None = None,
+    wavlm: WavLMConfig | None = None,
+) -> dict[str, Any]:
+    """Recipe of an arm
+
+    Parameters
+    ----------
+    arm : Arm
+    scale : Scale
+    database : Path
+        `database.yml` of PROTOCOL.
+    checkpoint : Path, optional
+        Model to start from. Defaults to none: random weights.
+    wavlm : WavLMConfig, optional
+        Structure of WavLM when there is no checkpoint. Defaults to the dense one.
+
+    Returns
+    -------
+    recipe : dict
+        As `Recipe.from_dict` takes it.
+    """
+    start: dict[str, Any] = {"checkpoint": str(checkpoint)}
+    if checkpoint is None:
+        config = wavlm or WavLMConfig.dense(**scale.wavlm)
+        start = {"wavlm": config.to_dict(), "conformer": scale.conformer}
+    return {
+        "protocol": PROTOCOL,
+        "database": str(database),
+        **start,
+        "seed": arm.seed,
+        "duration": scale.duration,
+        "max_speakers_per_chunk": MAX_SPEAKERS,
+        "num_workers": 0,
+        "in_memory": True,
+        "pruning": {
+            "target_sparsity": arm.sparsity,
+            "objective": arm.objective,
+        },
+        "stages": stages(arm, scale),
+        "trainer": {"accelerator": "auto", "devices": 1},
+        "export": {"oracle_clustering": True},
+    }
+
+
+def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
+    """Stages of an arm, as a recipe has them"""
+    again = scale.prune + scale.distil + scale.train
+    epochs = {
+        "dense": {"fine_tune": scale.fine_tune},
+        # pretraining is made up for
+        "scratch": {"fine_tune": scale.pretrain + scale.fine_tune + again},
+        "longer": {"train": again},
+        "magnitude": {"train": again},
+        # fine-tuning comes last
+        "early": {
+            "prune": scale.prune,
+            "distil": scale.distil,
+            "train": scale.train + scale.fine_tune,
+        },
+    }.get(
+        arm.method,
+        {"prune": scale.prune, "distil": scale.distil, "train": scale.train},
+    )
+    shared = {
+        "batch_size": scale.batch_size,
+        "max_steps_per_epoch": scale.epoch,
+        "average": 3,
+        "patience": None,
+        "learning_rate": scale.learning_rate,
+    }
+    found: dict[str, dict[str, Any]] = {
+        name: {"max_epochs": epochs.get(name, 0), **shared} for name in STAGES
+    }
+    for name in ("fine_tune", "train"):
+        found[name]["wavlm_learning_rate"] = scale.learning_rate
+    found["prune"]["warm_up_epochs"] = scale.warm_up
+    found["prune"]["gate_learning_rate"] = scale.gate_learning_rate
+    found["prune"]["multiplier_learning_rate"] = scale.multiplier_learning_rate
+    return found

@@ -1,0 +1,60 @@
+"""What models are worth: errors, and speed"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from pyannote.audio import Pipeline
+from pyannote.metrics.diarization import DiarizationErrorRate
+
+from ...segmentation.model import WavLMSegmentation
+from ..speed import take_turns
+
+COMPONENTS = {"missed": "missed detection", "false_alarm": "false alarm", "confusion": "confusion"}
+
+
+def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Diarization error rate of an exported pipeline, and its components
+
+    Parameters
+    ----------
+    pipeline : Path
+        Folder.
+    files : iterable of ProtocolFile
+        Of a pyannote.database protocol. Errors are counted in annotated regions, without collar.
+
+    Returns
+    -------
+    rates : dict of float
+        "der" and the three rates that it is the sum of, as fractions of the duration of speech.
+    """
+    apply, metric = Pipeline.from_pretrained(pipeline), DiarizationErrorRate()
+    for file in files:
+        output = apply(dict(file))
+        metric(file["annotation"], output.speaker_diarization, uem=file["annotated"])
+    total = metric["total"]
+    return {"der": abs(metric)} | {key: metric[name] / total for key, name in COMPONENTS.items()}
+
+
+@torch.inference_mode()
+def real_time_factors(
+    models: Mapping[str, WavLMSegmentation], duration: float, num_rounds: int = 15
+) -> dict[str, float]:
+    """Processing time over duration, of one window at a time
+
+    Parameters
+    ----------
+    models : dict of WavLMSegmentation
+    duration : float
+        Length of the window, in seconds.
+    num_rounds : int, optional
+        Number of measures of each model, of which the median counts. Defaults to 15.
+    """
+    window = torch.randn(1, 1, round(duration * 16000))
+    functions = {name: partial(model, window) for name, model in models.items()}
+    measures = take_turns(functions, num_rounds)
+    return {name: measure.seconds / duration for name, measure in measures.items()}

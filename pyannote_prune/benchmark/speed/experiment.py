@@ -1,0 +1,170 @@
+"""Everything that `pyannote-prune benchmark speed` measures"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pyannote.audio import Audio
+from pyannote.audio.sample import SAMPLE_FILE
+from torch import Tensor
+
+from ...segmentation.model import WavLMSegmentation
+from .measure import matrix_peak, peak_memory, take_turns
+from .subjects import DTYPES, Subject, load, runner, subjects
+from .training import distillation_step
+
+SAMPLE_RATE = 16000
+
+
+def speech(batch_size: int, duration: float, device: str = "cpu") -> Tensor:
+    """Windows of the conversation that pyannote.audio ships, repeated as needed
+
+    Returns
+    -------
+    waveforms : (batch_size, num_samples) torch.Tensor
+    """
+    waveform, _ = Audio(sample_rate=SAMPLE_RATE, mono="downmix")(SAMPLE_FILE)
+    num_samples = round(duration * SAMPLE_RATE)
+    needed = batch_size * num_samples
+    repeated = waveform[0].repeat(-(-needed // waveform.shape[1]))
+    return repeated[:needed].reshape(batch_size, num_samples).to(device)
+
+
+@torch.inference_mode()
+def measure_speed(
+    names: Sequence[str],
+    cases: Sequence[tuple[int, float]],
+    parts: Sequence[str] = ("encoder", "model"),
+    dtypes: Sequence[str] = ("float32", "bfloat16"),
+    device: str = "cpu",
+    num_rounds: int = 7,
+    report: Callable[[str], None] = lambda step: None,
+) -> dict[str, Any]:
+    """Time models in one run
+
+    Parameters
+    ----------
+    names : sequence of str
+        Checkpoints, presets, and dense encoders of `transformers`.
+    cases : sequence of (int, float)
+        Batch size, and length of windows in seconds.
+    parts : sequence of {"encoder", "model"}
+    dtypes : sequence of {"float32", "bfloat16"}
+    device : str
+    num_rounds : int
+    report : callable
+        Called with what is going to be measured.
+
+    Returns
+    -------
+    results : dict
+        Machine, peak of matrix products (MACs per second), deviations of log-probabilities, and one
+        row per network, part, precision, and case.
+    """
+    results: dict[str, Any] = {"machine": describe_machine(device), "rows": []}
+    results["peak"] = {dtype: matrix_peak(DTYPES[dtype], device) for dtype in dtypes}
+    networks = {name: load(name).to(device) for name in names}
+    timed = [
+        subject
+        for name, network in networks.items()
+        for subject in subjects(name, network, list(parts), list(dtypes))
+    ]
+    results["deviations"] = {
+        name: deviation(network, speech(4, network.specifications.duration, device))
+        for name, network in networks.items()
+        if isinstance(network, WavLMSegmentation) and "bfloat16" in dtypes
+    }
+    for batch_size, duration in cases:
+        report(f"{batch_size} x {duration:g} s")
+        waveforms = speech(batch_size, duration, device)
+        functions = {subject.label: bind(subject, waveforms) for subject in timed}
+        measures = take_turns(functions, num_rounds, device)
+        for subject in timed:
+            seconds, audio = measures[subject.label].seconds, batch_size * duration
+            share = None
+            if subject.macs_per_second is not None:
+                share = subject.macs_per_second * audio / seconds / results["peak"][subject.dtype]
+            results["rows"].append(
+                {
+                    **{key: getattr(subject, key) for key in ("name", "part", "dtype")},
+                    "batch_size": batch_size,
+                    "duration": duration,
+                    **asdict(measures[subject.label]),
+                    "real_time_factor": seconds / audio,
+                    "share_of_peak": share,
+                    "memory": peak_memory(functions[subject.label], device),
+                }
+            )
+    return results
+
+
+def bind(subject: Subject, waveforms: Tensor) -> Callable[[], object]:
+    return lambda: subject.run(waveforms)
+
+
+def deviation(model: WavLMSegmentation, waveforms: Tensor) -> dict[str, float]:
+    """How far bfloat16 is from single precision
+
+    Returns
+    -------
+    deviation : dict
+        "log_probabilities", the largest difference, and "same_decisions", the share of frames with
+        the same most probable class.
+    """
+    exact, fast = (runner(model, "model", dtype)(waveforms) for dtype in DTYPES)
+    same = (exact.argmax(-1) == fast.argmax(-1)).float().mean()
+    return {
+        "log_probabilities": F.l1_loss(fast, exact, reduction="none").max().item(),
+        "same_decisions": same.item(),
+    }
+
+
+def measure_training(
+    preset: str = "base",
+    batch_size: int = 2,
+    duration: float = 8.0,
+    device: str = "cpu",
+    num_rounds: int = 3,
+) -> dict[str, Any]:
+    """Time a step of distillation-pruning, against three forward passes of `transformers`
+
+    Returns
+    -------
+    results : dict
+        Seconds of both, their ratio, and the memory that a step takes beyond weights.
+    """
+    waveforms = speech(batch_size, duration, device)
+    yardstick = load(f"transformers-{preset}").to(device)
+    step = distillation_step(preset, waveforms)
+
+    @torch.inference_mode()
+    def forward_thrice():
+        for _ in range(3):
+            yardstick(waveforms)
+
+    measures = take_turns({"step": step, "yardstick": forward_thrice}, num_rounds, device)
+    return {
+        "machine": describe_machine(device),
+        "preset": preset,
+        "batch_size": batch_size,
+        "duration": duration,
+        **{name: asdict(measure) for name, measure in measures.items()},
+        "ratio": measures["step"].seconds / measures["yardstick"].seconds,
+        "memory": peak_memory(step, device),
+    }
+
+
+def describe_machine(device: str) -> str:
+    """What numbers are worth nothing without"""
+    if torch.device(device).type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    return f"{torch.get_num_threads()} threads of {os.cpu_count()} cores, " + (
+        f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()}), "
+        f"torch {torch.__version__}"
+    )

@@ -1,0 +1,121 @@
+"""What is timed: encoders and whole models, by name"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+from ...files.messages import did_you_mean
+from ...segmentation.checkpoint import load_checkpoint
+from ...segmentation.model import WavLMSegmentation
+from ...segmentation.specifications import powerset_specifications
+from ...wavlm.config import WavLMConfig
+from ...wavlm.cost import cost
+from ...wavlm.presets import PRESETS
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+# dense encoders of `transformers`, to compare with
+YARDSTICKS = {"transformers-base": "base", "transformers-large": "large"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Network to time
+
+    Parameters
+    ----------
+    name : str
+        As it was asked for.
+    part : {"encoder", "model"}
+    dtype : {"float32", "bfloat16"}
+    run : callable
+        From waveforms, (batch_size, num_samples), to outputs.
+    macs_per_second : int or None
+        Multiply-accumulate operations for one second of audio, where they are counted.
+    """
+
+    name: str
+    part: str
+    dtype: str
+    run: Callable[[Tensor], object]
+    macs_per_second: int | None
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.part} {self.dtype}"
+
+
+def load(name: str) -> WavLMSegmentation | transformers.WavLMModel:
+    """Preset or yardstick (random weights), or checkpoint
+
+    Raises
+    ------
+    ValueError
+        If there is no such thing.
+    """
+    if name in YARDSTICKS:
+        return transformers.WavLMModel(yardstick_config(YARDSTICKS[name])).eval()
+    if name in PRESETS:
+        model = WavLMSegmentation(wavlm=WavLMConfig.preset(name))
+        model.specifications = powerset_specifications(8.0, 4, 2)
+        model.setup()
+        return model.eval()
+    if Path(name).exists():
+        return load_checkpoint(name).eval()
+    known = [*PRESETS, *YARDSTICKS]
+    raise ValueError(
+        f"Models must be checkpoints, or among {', '.join(known)}, found {name!r}"
+        f"{did_you_mean(name, known)}."
+    )
+
+
+def yardstick_config(preset: str) -> transformers.WavLMConfig:
+    """Configuration of `transformers` for a dense preset"""
+    config = WavLMConfig.preset(preset)
+    is_large = config.conv_norm == "layer"
+    return transformers.WavLMConfig(
+        hidden_size=config.embed_dim,
+        num_hidden_layers=config.num_layers,
+        num_attention_heads=config.num_heads,
+        intermediate_size=config.layers[0].neurons,
+        feat_extract_norm=config.conv_norm,
+        do_stable_layer_norm=is_large,
+    )
+
+
+def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str]) -> list[Subject]:
+    """What there is to time of a network
+
+    Parameters
+    ----------
+    name : str
+    network : WavLMSegmentation or transformers.WavLMModel
+    parts : list of str
+        "encoder", "model".
+    dtypes : list of str
+        Names of precisions. That of `transformers` is always float32.
+    """
+    if name in YARDSTICKS:
+        return [Subject(name, "encoder", "float32", network, None)]
+    macs = cost(network.wavlm).macs_per_second
+    return [
+        Subject(
+            name, part, dtype, runner(network, part, dtype), macs if part == "encoder" else None
+        )
+        for part in parts
+        for dtype in dtypes
+    ]
+
+
+def runner(model: WavLMSegmentation, part: str, dtype: str) -> Callable[[Tensor], object]:
+    """Function that runs a model, or its encoder, in some precision"""
+    view = model.in_precision(None if dtype == "float32" else DTYPES[dtype])
+    if part == "encoder":
+        return view.wavlm
+    return lambda waveforms: view(waveforms[:, None])

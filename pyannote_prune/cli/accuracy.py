@@ -1,0 +1,90 @@
+"""Command line of the experiment"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from ..benchmark.accuracy.arms import FULL, SMALL, Arm
+from ..benchmark.accuracy.experiment import Experiment
+from ..benchmark.accuracy.report import markdown, plot, rich_table
+from ..data.simulation.voices import find_voices, left_out
+from ..files.folders import write_text
+
+
+def accuracy(
+    voices: Annotated[
+        Path,
+        typer.Argument(
+            help="Recordings of single speakers: see `pyannote-prune simulate`.", file_okay=False
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)] = Path(
+        "accuracy"
+    ),
+    small: Annotated[
+        bool, typer.Option("--small", help="One seed, 80 %, few steps: checks the code alone.")
+    ] = False,
+    database: Annotated[
+        Path | None,
+        typer.Option(help="database.yml of a protocol of another domain.", dir_okay=False),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Its name. Its development set is scored.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Group of arms to run, such as gates-80, with what it needs (again for others). "
+            "Defaults to all of them."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Trainings at a time. Defaults to one per core, or per GPU.", min=1),
+    ] = None,
+):
+    """
+    Test the claim: prune after fine-tuning, and compare with what should be worse
+
+    Small models are trained on simulated conversations of VOICES: dense, pruned at several
+    sparsities, of the same structure from scratch, pruned by magnitude, pruned before fine-tuning.
+    Hours on two cores, or minutes with --small. An interrupted experiment goes on.
+    """
+    if (database is None) != (protocol is None):
+        raise ValueError(
+            "`--database` and `--protocol` go together, found only one of them: the first one is "
+            "a file, the second one is the name of a protocol that it defines."
+        )
+    scale = SMALL if small else FULL
+    experiment = Experiment(voices, output, scale, database and (database, protocol))
+    if jobs is None:
+        jobs = torch.cuda.device_count() or os.cpu_count() or 1
+    console, arms = Console(), scale.arms(arm)
+    if others := left_out(voices, find_voices(voices)):
+        console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("Arms", total=len(arms))
+
+        def report(done: Arm, result: dict[str, Any]):
+            rate = f"DER {result['test']['der']:.1%}" if "test" in result else "done"
+            progress.console.print(f"{done.name}: {rate}", highlight=False)
+            progress.advance(bar)
+
+        results = experiment(jobs, report, arm)
+    write_text(markdown(results), output / "table.md")
+    names = ["table.md", "results.json"]
+    # all arms that are scored need the dense model, or are that model
+    if any("test" in result for result in results["arms"]):
+        plot(results, output / "der-against-sparsity.png")
+        names.insert(1, "der-against-sparsity.png")
+    console.print(rich_table(results))
+    for name in names:
+        console.print(output / name, highlight=False, soft_wrap=True)

@@ -1,0 +1,103 @@
+"""Command line of the simulation"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from ..data.protocol import check_references, load_protocol
+from ..data.simulation import protocol as simulation
+from ..data.simulation.turn_statistics import TurnStatistics
+from ..data.simulation.voices import find_voices, left_out
+
+DEFAULT = simulation.Simulation()
+
+
+def simulate(
+    voices: Annotated[
+        Path,
+        typer.Argument(
+            help="Recordings: one folder per speaker, or one file per speaker and index.csv.",
+            file_okay=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder to write.", file_okay=False)],
+    like: Annotated[
+        Path | None,
+        typer.Option(help="database.yml of real conversations to measure.", dir_okay=False),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Their protocol: its training set is measured.")
+    ] = None,
+    train: Annotated[int, typer.Option(help="Number of conversations.")] = DEFAULT.num_train,
+    development: Annotated[int, typer.Option(help="Idem.")] = DEFAULT.num_development,
+    test: Annotated[int, typer.Option(help="Idem.")] = DEFAULT.num_test,
+    duration: Annotated[float, typer.Option(help="Of each of them, in s.")] = DEFAULT.duration,
+    min_speakers: Annotated[int, typer.Option(help="Of a conversation.")] = DEFAULT.min_speakers,
+    max_speakers: Annotated[int, typer.Option(help="Of a conversation.")] = DEFAULT.max_speakers,
+    speed: Annotated[
+        list[float], typer.Option(help="Speed (and pitch) of voices. Repeat for more voices.")
+    ] = list(DEFAULT.speeds),  # noqa: B006
+    overlap: Annotated[
+        float, typer.Option(help="Factor of the probability of overlaps.")
+    ] = DEFAULT.overlap,
+    snr: Annotated[
+        tuple[float, float], typer.Option(help="Lowest and highest signal-to-noise ratio, in dB.")
+    ] = DEFAULT.snr,
+    clean: Annotated[bool, typer.Option("--clean", help="Without any noise.")] = False,
+    t60: Annotated[
+        tuple[float, float], typer.Option(help="Shortest and longest reverberation time, in s.")
+    ] = (0.0, 0.0),
+    level: Annotated[
+        float, typer.Option(help="Largest difference of level to the average, in dB.")
+    ] = DEFAULT.level,
+    seed: Annotated[int, typer.Option(help="Another one, other conversations.")] = DEFAULT.seed,
+    name: Annotated[str, typer.Option(help="Of the database.")] = DEFAULT.name,
+):
+    """
+    Simulate conversations from recordings of single speakers (VOICES), as a protocol
+
+    Turns, pauses and overlaps are drawn from those of real meetings, or of your own: see --like.
+    """
+    if (like is None) != (protocol is None):
+        raise ValueError(
+            "`--like` and `--protocol` go together, found only one of them: the first one is a "
+            "file, the second one is the name of a protocol that it defines."
+        )
+    statistics = None
+    if like is not None:
+        # without preprocessors: nothing is asked of audio
+        real = load_protocol(like, protocol, preprocessors={})
+        check_references(real, "train")
+        statistics = TurnStatistics.measure(real.train())
+    options = simulation.Simulation(
+        name=name,
+        duration=duration,
+        num_train=train,
+        num_development=development,
+        num_test=test,
+        min_speakers=min_speakers,
+        max_speakers=max_speakers,
+        speeds=tuple(speed),
+        overlap=overlap,
+        snr=None if clean else snr,
+        t60=t60 if any(t60) else None,
+        level=level,
+        seed=seed,
+    )
+    console = Console()
+    if others := left_out(voices, find_voices(voices)):
+        console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
+        task = bar.add_task("Conversations", total=None)
+
+        def advance(done: int, total: int):
+            bar.update(task, completed=done, total=total)
+
+        database = simulation.simulate(voices, output, options, statistics, advance)
+    console.print(f"Wrote {database}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Protocol: {name}.SpeakerDiarization.Conversations", highlight=False)

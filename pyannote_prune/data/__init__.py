@@ -1,0 +1,1 @@
+"""Recordings, references and protocols"""

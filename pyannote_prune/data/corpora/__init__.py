@@ -1,0 +1,10 @@
+"""The three corpora of the paper: from what their sites offer to what `database.yml` expects"""
+
+from ..references import Turn
+from .layouts import CORPORA, Corpus
+from .preparation import prepare
+from .recordings import Recording
+from .summary import Summary
+from .textgrid import read_textgrid
+
+__all__ = ["CORPORA", "Corpus", "Recording", "Summary", "Turn", "prepare", "read_textgrid"]

@@ -1,0 +1,76 @@
+"""Praat's TextGrid
+
+A reader of our own: praatio (6.2) refuses whole files for one interval without duration, or for two
+that overlap. Both are ordinary slips of annotators, and the rest of the meeting is fine.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..references import Turn
+
+# As Praat reads text files: free-standing numbers and quoted strings, in order. What stands between
+# them is decoration, so that the long format and the short one are the same.
+TOKEN = re.compile(r'"((?:[^"]|"")*)"|(?<!\S)(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)')
+
+
+def read_textgrid(path: Path) -> list[Turn]:
+    """Read speaker turns: one tier per speaker, where intervals with some text are speech
+
+    Parameters
+    ----------
+    path : Path
+        Long or short text format, in UTF-8 or UTF-16.
+
+    Returns
+    -------
+    turns : list of Turn
+        As they are written: some may overlap, or have no duration.
+
+    Raises
+    ------
+    ValueError
+        If the file is anything else.
+    """
+    try:
+        return _parse(_decode(path.read_bytes()))
+    except (StopIteration, ValueError) as error:
+        raise ValueError(
+            f"A reference must be a TextGrid saved as text, found {str(path)!r}, which is damaged "
+            "or something else: download it again."
+        ) from error
+
+
+def _decode(content: bytes) -> str:
+    is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+
+
+def _parse(text: str) -> list[Turn]:
+    tokens = TOKEN.finditer(text)
+
+    def take(kinds: str) -> list[str | float]:
+        """Next values: s for a string, n for a number"""
+        matches = [next(tokens) for _ in kinds]
+        if any(
+            (match[1] is None) != (kind == "n") for match, kind in zip(matches, kinds, strict=True)
+        ):
+            raise ValueError(f"{[match[0] for match in matches]} instead of {kinds}")
+        return [m[1].replace('""', '"') if m[1] is not None else float(m[2]) for m in matches]
+
+    if take("ss") != ["ooTextFile", "TextGrid"]:
+        raise ValueError("another kind of file")
+    *_, num_tiers = take("nnn")
+    turns = []
+    for _ in range(int(num_tiers)):
+        kind, speaker, _, _, num_entries = take("ssnnn")
+        for _ in range(int(num_entries)):
+            if kind == "TextTier":
+                take("ns")
+                continue
+            start, end, label = take("nns")
+            if label.strip():
+                turns.append(Turn(start, end, speaker.strip()))
+    return turns

@@ -1,0 +1,301 @@
+"""Conversations as a pyannote.database protocol"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyannote.core import Annotation
+from scipy.io import wavfile
+
+from ...files.atomic import writing
+from ...files.folders import Difference, claim, write_yaml
+from ...files.locks import in_use
+from ...files.moved_folders import is_moved
+from .acoustics import noise, reverberate
+from .conversation import Stage, draw_turns
+from .turn_statistics import TurnStatistics
+from .voices import LEVEL, SAMPLE_RATE, Recording, digest, find_voices, read, split
+
+SUBSETS = ("train", "development", "test")
+
+# file of the folder that says what was asked for
+REQUEST = "simulation.yml"
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What to simulate
+
+    Parameters
+    ----------
+    name : str, optional
+        Of the database: the protocol is "<name>.SpeakerDiarization.Conversations".
+    duration : float, optional
+        Of each conversation, in seconds. Defaults to 30.
+    num_train, num_development, num_test : int, optional
+        Number of conversations. Those of each subset are made of recordings of their own.
+    min_speakers, max_speakers : int, optional
+        Number of speakers of a conversation.
+    speeds : tuple of float, optional
+        Each speaker has a voice at each of these speeds, higher-pitched when it is above 1.
+        Two voices of one speaker are never in the same conversation.
+    overlap : float, optional
+        Factor of the probability of overlapping turns: 0 for none, 1 (the default) as measured.
+    snr : (float, float), optional
+        Range of signal-to-noise ratios, in dB. None adds no noise.
+    t60 : (float, float), optional
+        Range of reverberation times, in seconds. Defaults to no reverberation.
+    level : float, optional
+        Speakers are louder or softer than others by at most that, in dB. Defaults to 3.
+    seed : int, optional
+
+    Raises
+    ------
+    ValueError
+        If an option is impossible.
+    """
+
+    name: str = "Simulated"
+    duration: float = 30.0
+    num_train: int = 200
+    num_development: int = 20
+    num_test: int = 20
+    min_speakers: int = 1
+    max_speakers: int = 3
+    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
+    overlap: float = 1.0
+    snr: tuple[float, float] | None = (10.0, 30.0)
+    t60: tuple[float, float] | None = None
+    level: float = 3.0
+    seed: int = 0
+
+    def __post_init__(self):
+        counts = [getattr(self, f"num_{subset}") for subset in SUBSETS]
+        rules = {
+            "name": (self.name.isidentifier(), "letters, digits and underscores"),
+            "duration": (1 <= self.duration < math.inf, "at least 1 s"),
+            "num_train": (min(counts) >= 0 < sum(counts), "numbers of conversations, not all 0"),
+            "min_speakers": (
+                1 <= self.min_speakers <= self.max_speakers,
+                f"at least 1, and at most `max_speakers` ({self.max_speakers})",
+            ),
+            "speeds": (
+                self.speeds
+                and len({round(100 * s) for s in self.speeds}) == len(self.speeds)
+                and all(0.5 <= s <= 2 for s in self.speeds),
+                "different factors between 0.5 and 2, to two decimals",
+            ),
+            "overlap": (0 <= self.overlap < math.inf, "a positive factor, or 0"),
+            "snr": (_is_range(self.snr, -20, 100), "two increasing values in dB, or nothing"),
+            "t60": (_is_range(self.t60, 0.01, 5), "two increasing durations up to 5 s, or nothing"),
+            "level": (0 <= self.level <= 40, "between 0 and 40 dB"),
+            "seed": (self.seed >= 0, "0 or more"),
+        }
+        for key, (is_right, rule) in rules.items():
+            if not is_right:
+                raise ValueError(f"`{key}` must be {rule}, found {getattr(self, key)!r}.")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of conversations of each subset that has some"""
+        counts = {subset: getattr(self, f"num_{subset}") for subset in SUBSETS}
+        return {subset: count for subset, count in counts.items() if count}
+
+
+def _is_range(values: tuple[float, float] | None, low: float, high: float) -> bool:
+    return values is None or (len(values) == 2 and low <= values[0] <= values[1] <= high)
+
+
+def simulate(
+    voices: Path,
+    output: Path,
+    simulation: Simulation | None = None,
+    statistics: TurnStatistics | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Write simulated conversations: audio, references and `database.yml`
+
+    A conversation depends on the seed, its subset and its number alone: asking for more of them
+    keeps the first ones. The same call goes on with what was interrupted.
+
+    Parameters
+    ----------
+    voices : Path
+        Recordings of single speakers: one folder of audio files per speaker, or one audio file
+        per speaker and `index.csv` (speaker, start_sample, end_sample).
+    output : Path
+        Folder to write. Must not exist, be empty, or come from the same simulation of the same
+        recordings.
+    simulation : Simulation, optional
+    statistics : TurnStatistics, optional
+        Defaults to those of real meetings.
+    progress : callable, optional
+        Called with the number of conversations that are done, and their total.
+
+    Returns
+    -------
+    database : Path
+        `database.yml`.
+
+    Raises
+    ------
+    ValueError
+        If there are too few recordings, or if `output` belongs to something else.
+    OSError
+        If `voices` does not exist.
+    """
+    simulation = simulation or Simulation()
+    statistics = statistics or TurnStatistics.default()
+    voices, output = Path(voices), Path(output)
+    found = check_voices(voices, simulation)
+    request = {**to_plain(voices, simulation, statistics), "recordings": digest(found)}
+    is_same = partial(_is_same, output=output)
+    database = output / "database.yml"
+    if database.is_file():
+        claim(output, REQUEST, request, is_same=is_same)
+        return database
+    with in_use(output), writing(output):
+        claim(output, REQUEST, request, is_same=is_same)
+        _write(found, output, simulation, statistics, progress)
+        # last: what has it is complete
+        write_yaml(describe(simulation.name, [*simulation.counts]), database)
+    return database
+
+
+def check_voices(voices: Path, simulation: Simulation) -> dict[str, list[Recording]]:
+    """Find recordings of single speakers, and check that there are enough of them
+
+    Returns
+    -------
+    found : dict of list of Recording
+        Recordings of each speaker.
+
+    Raises
+    ------
+    ValueError, OSError
+        See `simulate`.
+    """
+    found = find_voices(voices)
+    if len(found) < simulation.max_speakers:
+        raise ValueError(
+            f"`max_speakers` must be at most the number of speakers of `voices`, found "
+            f"{simulation.max_speakers} and {len(found)} ({', '.join(found)})."
+        )
+    for subset in simulation.counts:
+        for recordings in found.values():
+            split(recordings, subset)
+    return found
+
+
+def _write(
+    found: dict[str, list[Recording]],
+    output: Path,
+    simulation: Simulation,
+    statistics: TurnStatistics,
+    progress: Callable[[int, int], None],
+):
+    """Write audio and references of all subsets"""
+    done, total = 0, sum(simulation.counts.values())
+    for subset, count in simulation.counts.items():
+        parts = {speaker: split(recordings, subset) for speaker, recordings in found.items()}
+        uris = [f"{subset}{number:04d}" for number in range(count)]
+        references = []
+        for number, uri in enumerate(uris):
+            waveform, annotation = conversation(parts, simulation, statistics, subset, number)
+            annotation.uri = uri
+            references.append(annotation)
+            wavfile.write(output / f"{uri}.wav", SAMPLE_RATE, to_int16(waveform))
+            done += 1
+            progress(done, total)
+        with (output / f"{subset}.rttm").open("w", encoding="utf-8") as rttm:
+            for annotation in references:
+                annotation.write_rttm(rttm)
+        regions = (f"{uri} 1 0.000 {simulation.duration:.3f}\n" for uri in uris)
+        (output / f"{subset}.uem").write_text("".join(regions), encoding="utf-8")
+        (output / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris), encoding="utf-8")
+
+
+def conversation(
+    voices: dict[str, list[Recording]],
+    simulation: Simulation,
+    statistics: TurnStatistics,
+    subset: str,
+    number: int,
+) -> tuple[np.ndarray, Annotation]:
+    """Simulate one conversation
+
+    Parameters
+    ----------
+    voices : dict of list of Recording
+        Recordings of each speaker that this subset may use.
+    simulation : Simulation
+    statistics : TurnStatistics
+    subset : str
+    number : int
+
+    Returns
+    -------
+    waveform : (num_samples,) np.ndarray
+        At 16 kHz, in [-1, 1].
+    annotation : Annotation
+    """
+    rng = np.random.default_rng([simulation.seed, SUBSETS.index(subset), number])
+    num_speakers = int(rng.integers(simulation.min_speakers, simulation.max_speakers + 1))
+    speakers = rng.choice(sorted(voices), num_speakers, replace=False)
+    speeds = rng.choice(simulation.speeds, num_speakers)
+    cast = [(str(speaker), float(speed)) for speaker, speed in zip(speakers, speeds, strict=True)]
+    names = [speaker if speed == 1 else f"{speaker}@{speed:g}" for speaker, speed in cast]
+    draw = [partial(_draw, voices[speaker], speed, rng) for speaker, speed in cast]
+    stage = Stage(names, draw, simulation.duration, rng)
+    draw_turns(statistics, num_speakers, simulation.duration, simulation.overlap, rng, stage.speak)
+    t60 = None if simulation.t60 is None else rng.uniform(*simulation.t60)
+    waveform = np.zeros_like(stage.tracks[0])
+    for track in stage.tracks:
+        gain = 10 ** (rng.uniform(-simulation.level, simulation.level) / 20)
+        waveform += gain * (track if t60 is None else reverberate(track, t60, rng))
+    if simulation.snr is not None:
+        level = LEVEL / 10 ** (rng.uniform(*simulation.snr) / 20)
+        waveform += noise(len(waveform), level, rng).astype(np.float32)
+    return waveform / max(1.0, np.abs(waveform).max() / 0.99), stage.annotation
+
+
+def _draw(recordings: list[Recording], speed: float, rng: np.random.Generator) -> np.ndarray:
+    return read(recordings[rng.integers(len(recordings))], speed)
+
+
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    return np.round(waveform * 32767).astype(np.int16)
+
+
+def to_plain(voices: Path, simulation: Simulation, statistics: TurnStatistics) -> dict[str, Any]:
+    """Everything that conversations depend on"""
+    options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(simulation).items()}
+    return {"voices": str(voices.resolve()), **options, "statistics": statistics.to_dict()}
+
+
+def _is_same(difference: Difference, output: Path) -> bool:
+    """Whether a value is that of a project that has moved, or one that 0.1.0 did not write"""
+    key, here, there = difference.key, difference.here, difference.there
+    if key == "voices":
+        return is_moved(here, there, output, REQUEST)
+    return key == "recordings" and there is None
+
+
+def describe(name: str, subsets: list[str]) -> dict[str, Any]:
+    """Content of `database.yml`"""
+    files = {"uri": "lst", "annotation": "rttm", "annotated": "uem"}
+    protocol = {
+        # a voice has the same name in all conversations
+        "scope": "global",
+        **{subset: {key: f"{subset}.{kind}" for key, kind in files.items()} for subset in subsets},
+    }
+    return {
+        "Databases": {name: "{uri}.wav"},
+        "Protocols": {name: {"SpeakerDiarization": {"Conversations": protocol}}},
+    }

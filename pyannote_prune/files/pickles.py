@@ -1,0 +1,72 @@
+"""Read and write PyTorch files without executing what they contain"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from pyannote.audio.core.task import Problem, Resolution, Specifications
+from torch.torch_version import TorchVersion
+
+from .atomic import whole
+from .sources import check_is_file
+
+# plain data that checkpoints of pyannote.audio hold beside tensors, and `torch.load` does not know
+# (the last one is the text that pyannote.audio 3 wrote as version of torch)
+SAFE_CLASSES = [Specifications, Problem, Resolution, TorchVersion]
+
+
+def write_atomically(content: Any, path: Path):
+    """`torch.save` to a temporary neighbour, then rename"""
+    with whole(path) as draft:
+        torch.save(content, draft)
+
+
+def read_safely(path: str | Path, mmap: bool = False) -> Any:
+    """`torch.load` that refuses anything but tensors, plain values and pyannote's specifications
+
+    Parameters
+    ----------
+    path : str or Path
+    mmap : bool, optional
+        Leave tensors on disk until they are used.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is truncated, or holds anything else.
+    """
+    check_is_file(path)
+    try:
+        # SAFE_CLASSES are registered when the package is imported
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{str(path)!r} was not loaded: it is damaged, or holds Python objects that could "
+            "execute code. Download or copy it again, or ask its author for a plain state dict."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
+        raise ValueError(
+            f"{str(path)!r} could not be read: it is truncated or not a PyTorch file. "
+            f"Download or copy it again. ({str(error).splitlines()[0] if str(error) else error!r})"
+        ) from error
+
+
+def last_checkpoint(path: Path) -> Path | None:
+    """Checkpoint to resume from, if there is one, and if it holds no code
+
+    Lightning executed whatever was in its checkpoints before 2.6.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds code.
+    """
+    if not path.is_file():
+        return None
+    read_safely(path, mmap=True)
+    return path

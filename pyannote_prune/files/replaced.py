@@ -1,0 +1,98 @@
+"""Results whose source was replaced since"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .atomic import whole
+
+
+class Stamp(NamedTuple):
+    """What tells a file from one that takes its place
+
+    Parameters
+    ----------
+    file : str
+        Its name.
+    size : int
+        In bytes.
+    modified : int
+        Time of the last change, in nanoseconds.
+    """
+
+    file: str
+    size: int
+    modified: int
+
+
+def remove_replaced(
+    record: Path, sources: Mapping[str, Path], results: Mapping[str, Sequence[Path]]
+) -> list[str]:
+    """Remove results whose source was replaced, and record the present sources
+
+    Sources that do not exist any more leave their results alone. Results that were written before
+    there was a record count as those of another source when they are older than theirs.
+
+    Parameters
+    ----------
+    record : Path
+        CSV file of sources.
+    sources : dict of Path
+        By name.
+    results : dict of list of Path
+        Files that a source gave, by the same names. The first one is there when all of them are.
+
+    Returns
+    -------
+    replaced : list of str
+        Names of those whose results were removed.
+    """
+    known, now = _read(record), {}
+    for name, path in sources.items():
+        if path.is_file():
+            status = path.stat()
+            now[name] = Stamp(path.name, status.st_size, status.st_mtime_ns)
+    replaced = [
+        name
+        for name, stamp in now.items()
+        if results[name][0].is_file() and _is_replaced(stamp, known.get(name), results[name][0])
+    ]
+    for name in replaced:
+        for path in results[name]:
+            path.unlink(missing_ok=True)
+    # last: after an interruption, what is left is still found to be of another source
+    if known | now != known:
+        _write(record, known | now)
+    return replaced
+
+
+def _is_replaced(stamp: Stamp, known: Stamp | None, result: Path) -> bool:
+    return stamp.modified > result.stat().st_mtime_ns if known is None else stamp != known
+
+
+# names of files may hold bytes that are no text
+TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+
+
+def _read(record: Path) -> dict[str, Stamp]:
+    if not record.is_file():
+        return {}
+    try:
+        with record.open(**TEXT) as lines:
+            rows = [*csv.DictReader(lines)]
+        return {r["name"]: Stamp(r["file"], int(r["size"]), int(r["modified"])) for r in rows}
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{str(record)!r} must have a name, a file, a size and a time per line "
+            f"({type(error).__name__}: {error}): remove it, or choose another folder."
+        ) from error
+
+
+def _write(record: Path, stamps: Mapping[str, Stamp]):
+    with whole(record) as draft, draft.open("w", **TEXT) as file:
+        writer = csv.writer(file)
+        writer.writerow(("name", *Stamp._fields))
+        writer.writerows((name, *stamp) for name, stamp in stamps.items())

@@ -1,0 +1,62 @@
+"""Names that people give for models: files, folders, hub ids"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# files that hold a segmentation model, in folders of pipelines and of stages
+MODELS = ("model.safetensors", "pytorch_model.bin", "model.ckpt")
+
+
+# of files that people give, rather than of repositories
+SUFFIXES = (".ckpt", ".bin", ".pt", ".pth", ".safetensors", ".yaml", ".yml")
+
+
+def check_is_file(path: str | Path):
+    """Check that a checkpoint is a file
+
+    Raises
+    ------
+    OSError
+        If it is a folder, or if there is nothing: the message says what may have been meant.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = model_in(path)
+        cure = (
+            "convert it first (`pyannote-prune convert`), or give a file in it"
+            if found is None
+            else f"give {str(found)!r}, its segmentation model"
+        )
+        raise IsADirectoryError(
+            f"A checkpoint must be a file, found the folder {str(path)!r}: {cure}."
+        )
+    if not path.is_file():
+        convert = f" Models of the hub are converted first: `pyannote-prune convert {path} FILE`."
+        raise FileNotFoundError(
+            f"No such file: {str(path)!r}.{convert if looks_like_hub_id(path) else ''}"
+        )
+
+
+def model_in(folder: str | Path) -> Path | None:
+    """Segmentation model of a pipeline, or of what `pyannote-prune train` writes"""
+    for place in ("segmentation", "pipeline/segmentation", "."):
+        for name in MODELS if place != "." else ("model.ckpt",):
+            path = Path(folder) / place / name
+            if path.is_file():
+                return path
+    return None
+
+
+def looks_like_hub_id(name: str | Path) -> bool:
+    """Whether a name could be that of a repository
+
+    >>> looks_like_hub_id("microsoft/wavlm-base-plus"), looks_like_hub_id("models/tiny.ckpt")
+    (True, False)
+    """
+    parts = str(name).split("/")
+    return (
+        len(parts) == 2
+        and all(part and part[0] not in ".~" for part in parts)
+        and not parts[1].lower().endswith(SUFFIXES)
+    )

@@ -1,0 +1,180 @@
+"""One recording after another"""
+
+from __future__ import annotations
+
+import logging
+import re
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pyannote.audio import Pipeline, pipelines
+from pyannote.core import Annotation, Segment
+
+from ..data.audio_files import decodable
+from ..data.decoding import decoded, reason
+from ..data.protocol_files import WRONG_REFERENCE, without_references
+from ..files.atomic import WriteError, whole
+from ..files.folders import write_json
+from ..files.locks import in_use
+from .cropping import crop_to_audio
+from .diarization import SpeakerDiarization
+from .recordings import check_name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of one recording"""
+
+    recording: Mapping[str, Any]
+
+    # speaker turns, or None when the pipeline failed
+    diarization: Annotation | None = None
+
+    # why it failed
+    error: str | None = None
+
+    # processing time, in seconds. 0 when the result was already there
+    seconds: float = 0.0
+
+
+def apply_pipeline(
+    pipeline: Pipeline,
+    recordings: Iterable[Mapping[str, Any]],
+    folder: Path,
+    hook: Callable | None = None,
+    **options: int,
+) -> Iterator[Applied]:
+    """Diarize recordings that are not yet
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    recordings : iterable of dict
+        With "uri", and what pyannote.audio's pipelines need ("audio", for instance).
+    folder : Path
+        Gets "{uri}.rttm", and "{uri}.json" for pipelines that write one. Both are there as a whole,
+        or not at all: a recording whose RTTM is there is not diarized again.
+    hook : callable, optional
+        That of a pipeline: see `pyannote.audio.pipelines.utils.hook`.
+    **options
+        Arguments of the pipeline: `num_speakers`, `min_speakers`, `max_speakers`.
+
+    Yields
+    ------
+    applied : Applied
+        One for each recording. Whatever goes wrong with one does not end the iteration, unless its
+        results cannot be written: those of others could not be either.
+
+    Raises
+    ------
+    WriteError
+        If results cannot be written.
+    ValueError
+        If another process uses the folder.
+    """
+    with in_use(folder, "--into"):
+        for recording in recordings:
+            path, seconds = folder / f"{recording['uri']}.rttm", 0.0
+            try:
+                check_name(recording["uri"])
+                if not path.exists():
+                    start = time.perf_counter()
+                    _diarize(pipeline, recording, path, hook, options)
+                    seconds = time.perf_counter() - start
+                # times as they are written, so that scores are the same the next time
+                applied = Applied(recording, _read(path, recording["uri"]), seconds=seconds)
+            except WriteError:
+                raise
+            # decoders, file finders, models: each has errors of its own
+            except Exception as error:
+                logger.debug("%r could not be done", recording["uri"], exc_info=True)
+                applied = Applied(recording, error=say(error))
+            yield applied
+
+
+def say(error: Exception) -> str:
+    """An error in one line"""
+    text = reason(error) if isinstance(error, RuntimeError) else str(error)
+    message = textwrap.shorten(text, 300, placeholder=" ...")
+    return f"{type(error).__name__}: {message}"
+
+
+def _needs_reference(pipeline: Pipeline) -> bool:
+    """Whether clustering is told by the reference who speaks, or how many do"""
+    return getattr(pipeline, "_expects_num_speakers", False)
+
+
+def _diarize(
+    pipeline: Pipeline,
+    recording: Mapping[str, Any],
+    path: Path,
+    hook: Callable | None,
+    options: Mapping[str, int],
+):
+    uri = recording["uri"]
+    if {*uri} & {*" \t\r\n"}:
+        raise ValueError(f"RTTM has no names with spaces, found {uri!r}: rename that recording.")
+    has_reference = _needs_reference(pipeline)
+    if has_reference and not options and recording.get("annotation") is None:
+        why = recording.get(WRONG_REFERENCE, f"found none of {uri!r}.")
+        raise ValueError(f"this pipeline must be told by a reference who speaks, {why}")
+    # others would look at references to give their names to speakers
+    file = recording if has_reference else without_references(recording)
+    with _readable(file) as readable:
+        readable = decoded(readable)
+        output = pipeline(readable, hook=hook, **options)
+        # our class crops by itself
+        is_stock = isinstance(pipeline, pipelines.SpeakerDiarization)
+        if is_stock and not isinstance(pipeline, SpeakerDiarization):
+            output = crop_to_audio(output, readable)
+    if has_reference:
+        output = _anonymous(output)
+    diarization = getattr(output, "speaker_diarization", output)
+    diarization.uri = uri
+    if hasattr(output, "serialize"):
+        write_json(output.serialize(), path.with_name(f"{uri}.json"))
+    # last: it says that this recording is done
+    with whole(path) as draft, draft.open("w", encoding="utf-8") as file:
+        diarization.write_rttm(file)
+
+
+@contextmanager
+def _readable(file: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Same recording, opened if decoders refuse its path"""
+    audio = file.get("audio")
+    if not isinstance(audio, Path):
+        yield file
+        return
+    with decodable(audio) as source:
+        yield file if source is audio else {**file, "audio": source}
+
+
+def _anonymous(output: Any) -> Any:
+    """Same output, with SPEAKER_00, SPEAKER_01... rather than the names of a reference"""
+    diarization = getattr(output, "speaker_diarization", output)
+    names = {label: f"SPEAKER_{i:02d}" for i, label in enumerate(diarization.labels())}
+    if diarization is output:
+        return output.rename_labels(names)
+    exclusive = output.exclusive_speaker_diarization.rename_labels(names)
+    renamed = diarization.rename_labels(names)
+    return replace(output, speaker_diarization=renamed, exclusive_speaker_diarization=exclusive)
+
+
+def _read(path: Path, uri: str) -> Annotation:
+    """Speaker turns as they were written: pandas would not read all names"""
+    annotation = Annotation(uri=uri)
+    with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+        for track, line in enumerate(lines):
+            # not other spaces, which names may have
+            fields = re.split("[ \t]+", line.strip(" \t\n"))
+            if fields[0] == "SPEAKER":
+                start, duration = map(float, fields[3:5])
+                annotation[Segment(start, start + duration), track] = fields[7]
+    return annotation

@@ -1,0 +1,325 @@
+"""Speaker diarization pipeline with the options of DiariZen"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from pyannote.audio import pipelines
+from pyannote.audio.core.io import AudioFile
+from pyannote.audio.core.plda import PLDA
+from pyannote.audio.pipelines.clustering import BaseClustering
+from pyannote.audio.utils.hf_hub import download_from_hf_hub
+from pyannote.core import SlidingWindowFeature
+from pyannote.database.protocol.protocol import ProtocolFile
+from scipy.ndimage import median_filter as scipy_median_filter
+
+from ..data.decoding import decoded
+from ..files.inside import find_inside
+from ..segmentation.checkpoint import load_checkpoint
+from ..segmentation.model import WavLMSegmentation
+from ..segmentation.safetensors_file import is_safetensors
+from ..segmentation.samples import in_single_precision
+from ..wavlm.inference.bfloat16 import knows_bfloat16
+from .clustering import CLUSTERINGS
+from .cropping import crop_to_audio
+from .embedding import SharedFramesEmbedding, can_share_frames
+from .settings import (
+    check_bounds,
+    check_clean_ratio,
+    check_clustering,
+    check_dtype,
+    check_median_filter,
+)
+
+# what pyannote.audio keeps in a file while parameters are optimized
+CACHES = {"training_cache/segmentation", "training_cache/embeddings"}
+
+
+class SpeakerDiarization(pipelines.SpeakerDiarization):
+    """pyannote.audio's speaker diarization, with options that it does not have
+
+    Exported `config.yaml` files name this class. Unlike that of pyannote.audio (as of 4.0.7), it
+    gives no turn after the end of the audio, and it also runs with
+    `clustering="OracleClustering"`, without any speaker embedding nor PLDA.
+
+    Parameters
+    ----------
+    median_filter : int, optional
+        Size, in frames, of the median filter over the binarized segmentation of each window: it
+        removes shorter activations and gaps. Odd. Defaults (1) to no filter.
+    min_speakers, max_speakers : int, optional
+        Bounds for files that come without any information on their number of speakers.
+        Default to none.
+    min_clean_ratio, constrained_assignment : optional
+        Rules of clustering: see `pyannote_prune.DiarizationSettings`.
+    first_channel : bool, optional
+        Listen to the first channel of recordings, unless a file says which one ("channel").
+        Defaults to the average of all channels.
+    share_frames : bool, optional
+        Compute what speaker embeddings of a window have in common once for all of its speakers,
+        with embeddings that allow it (those of WeSpeaker): same results, several times faster.
+        Defaults to True.
+    segmentation_dtype : str, optional
+        "bfloat16" runs WavLM faster, with results that differ a little, on processors that know it:
+        others ignore it, and say so. Defaults to the precision of its weights.
+    **kwargs
+        See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
+        of a ".safetensors" file, and "$model/segmentation/model.safetensors" in a `config.yaml`.
+
+    Raises
+    ------
+    ValueError
+        If the size of the filter is even, if bounds contradict each other, if the clustering does
+        not have an option, or if a filter is asked for a segmentation model which is not a powerset
+        one.
+    """
+
+    def __init__(
+        self,
+        *,
+        median_filter: int = 1,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        min_clean_ratio: float | None = None,
+        constrained_assignment: bool | None = None,
+        first_channel: bool = False,
+        share_frames: bool = True,
+        segmentation_dtype: str | None = None,
+        **kwargs,
+    ):
+        check_median_filter(median_filter)
+        check_bounds(min_speakers, max_speakers)
+        check_dtype(segmentation_dtype)
+        check_clean_ratio(min_clean_ratio)
+        check_clustering(
+            kwargs.get("clustering", "VBxClustering"), min_clean_ratio, constrained_assignment
+        )
+        if kwargs.get("clustering") == "OracleClustering":
+            kwargs["plda"] = NoPLDA()
+        path = find_safetensors(
+            kwargs.get("segmentation"), kwargs.get("token"), kwargs.get("cache_dir")
+        )
+        if path is not None:
+            kwargs["segmentation"] = load_checkpoint(path)
+        super().__init__(**kwargs)
+        self.median_filter = median_filter
+        self.min_speakers = min_speakers
+        self.max_speakers = max_speakers
+        self.first_channel = first_channel
+        self.segmentation_dtype = segmentation_dtype
+        self._model, self._device_of_view = self._segmentation.model, None
+        if median_filter > 1 and not self._segmentation.model.specifications.powerset:
+            raise ValueError(
+                f"`median_filter` must be 1 with this `segmentation` model, found {median_filter}: "
+                "only powerset models give binary segmentations to filter."
+            )
+        if segmentation_dtype is not None and not isinstance(
+            self._segmentation.model, WavLMSegmentation
+        ):
+            raise ValueError(
+                f"`segmentation_dtype` must be None unless `segmentation` is a WavLMSegmentation, "
+                f"found {segmentation_dtype!r}."
+            )
+        if constrained_assignment is not None:
+            self.clustering.constrained_assignment = constrained_assignment
+        if min_clean_ratio is not None:
+            self.clustering = self._filtered_clustering(min_clean_ratio)
+        if self._is_oracle:
+            # for files without any speech, whose (zero) embeddings have that dimension
+            self._embedding = SimpleNamespace(dimension=0)
+        elif share_frames and can_share_frames(self._embedding):
+            self._embedding = SharedFramesEmbedding(self._embedding)
+
+    @property
+    def _is_oracle(self) -> bool:
+        return self.klustering == "OracleClustering"
+
+    def _filtered_clustering(self, min_clean_ratio: float) -> BaseClustering:
+        """Same clustering, with another filter of embeddings"""
+        options = {
+            "metric": self.clustering.metric,
+            "constrained_assignment": self.clustering.constrained_assignment,
+        }
+        if self.klustering == "VBxClustering":
+            options["plda"] = self._plda
+        found = CLUSTERINGS[self.klustering](**options)
+        found.min_clean_ratio = min_clean_ratio
+        return found
+
+    def get_segmentations(self, file, hook: Callable | None = None) -> SlidingWindowFeature:
+        """Apply segmentation model, then median filter
+
+        Returns
+        -------
+        segmentations : (num_chunks, num_frames, num_speakers) SlidingWindowFeature
+        """
+        if self.segmentation_dtype is not None:
+            self._set_precision()
+        segmentations = super().get_segmentations(file, hook=hook)
+        if self.median_filter == 1:
+            return segmentations
+        return SlidingWindowFeature(
+            median_over_frames(segmentations.data, self.median_filter),
+            segmentations.sliding_window,
+        )
+
+    def _set_precision(self):
+        """Segment with a view of the model, which stays as it is for whoever else has it
+
+        It is made again once the pipeline has moved.
+        """
+        device = self._model.device
+        if device == self._device_of_view:
+            return
+        dtype = getattr(torch, self.segmentation_dtype)
+        if dtype == torch.bfloat16 and not knows_bfloat16(device):
+            warnings.warn(
+                "This processor does not know bfloat16, which would be slower: segmentation runs "
+                "in single precision instead.",
+                stacklevel=3,
+            )
+            dtype = None
+        self._segmentation.model = self._model.in_precision(dtype)
+        self._device_of_view = device
+
+    def get_embeddings(self, *args, **kwargs) -> np.ndarray | None:
+        """Extract embeddings, or do not when oracle clustering makes them useless"""
+        return None if self._is_oracle else super().get_embeddings(*args, **kwargs)
+
+    def __call__(self, file: AudioFile | list[AudioFile], **kwargs) -> Any:
+        """Apply the pipeline to one file or several: see `pyannote.audio.Pipeline`"""
+        if isinstance(file, list):
+            file = [in_single_precision(one) for one in file]
+        return super().__call__(in_single_precision(file), **kwargs)
+
+    def default_parameters(self) -> dict[str, dict[str, float]]:
+        """Parameters of pyannote/speaker-diarization-community-1, for VBx and oracle clustering
+
+        Raises
+        ------
+        NotImplementedError
+            For other clusterings, whose thresholds depend on the embedding.
+        """
+        parameters = super().default_parameters()
+        if self.klustering == "VBxClustering":
+            return parameters
+        if self._is_oracle:
+            return {"segmentation": parameters["segmentation"]}
+        raise NotImplementedError(f"There are no default parameters for {self.klustering}.")
+
+    def apply(
+        self,
+        file,
+        num_speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        **kwargs,
+    ):
+        """Apply speaker diarization: see `pyannote.audio.pipelines.SpeakerDiarization.apply`
+
+        Files that cannot be read window by window, such as MP3, are decoded first.
+
+        Returns
+        -------
+        output : DiarizeOutput, or Annotation
+            The latter with `legacy`, and for `pyannote-audio optimize`, whose metrics take no
+            other.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be decoded, or if oracle clustering has no reference.
+        """
+        if self._is_oracle and file.get("annotation") is None:
+            raise ValueError(
+                f'OracleClustering needs the reference ("annotation") of {file["uri"]!r}, found '
+                "none: export the model with embeddings to diarize recordings."
+            )
+        original = file
+        if not (self.training and set(file) >= CACHES):  # all that audio is read for
+            file = decoded(file)
+        if self.first_channel and file.get("channel") is None:
+            file = ProtocolFile(file, {"channel": lambda _: 0})
+        if num_speakers is min_speakers is max_speakers is None:
+            min_speakers, max_speakers = self.min_speakers, self.max_speakers
+        output = super().apply(
+            file,
+            num_speakers=num_speakers,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            **kwargs,
+        )
+        output = crop_to_audio(output, file)
+        if not self.training:
+            return output
+        for key in CACHES & set(file):
+            original[key] = file[key]
+        return getattr(output, "speaker_diarization", output)
+
+
+class NoPLDA(PLDA):
+    """Stands for the PLDA that pyannote.audio asks for, and that oracle clustering never uses"""
+
+    def __init__(self):
+        pass
+
+
+def find_safetensors(
+    segmentation: Any, token: str | bool | None = None, cache_dir: str | Path | None = None
+) -> Path | None:
+    """Local file of a segmentation model, downloaded if necessary, when it is a safetensors one
+
+    Parameters
+    ----------
+    segmentation : Model, str, Path or dict
+        As pyannote.audio takes it, after "$model/..." has become a dictionary.
+    token, cache_dir : optional
+        See `pyannote.audio.Pipeline.from_pretrained`.
+
+    Raises
+    ------
+    ValueError
+        If it names no file of the folder of the pipeline.
+    """
+    if not isinstance(segmentation, Mapping):
+        return Path(segmentation) if is_safetensors(segmentation) else None
+    checkpoint, name = segmentation.get("checkpoint"), segmentation.get("subfolder")
+    if not name:
+        return find_safetensors(checkpoint)
+    if not is_safetensors(name):
+        return None
+    if not Path(checkpoint).is_dir():
+        return Path(
+            download_from_hf_hub(
+                str(checkpoint),
+                name,
+                revision=segmentation.get("revision"),
+                cache_dir=segmentation.get("cache_dir", cache_dir),
+                token=segmentation.get("token", token),
+            )
+        )
+    path = find_inside(checkpoint, name)
+    if path is None:
+        raise ValueError(
+            f"`segmentation` must be a file inside {str(checkpoint)!r}, found {name!r}: copy it "
+            "there, and give its name."
+        )
+    return path
+
+
+def median_over_frames(segmentations: np.ndarray, size: int) -> np.ndarray:
+    """Median of `size` consecutive frames of each window, mirrored at its ends
+
+    Parameters
+    ----------
+    segmentations : (num_chunks, num_frames, num_speakers) np.ndarray
+    size : int
+        Odd.
+    """
+    return scipy_median_filter(segmentations, size=(1, size, 1), mode="reflect")

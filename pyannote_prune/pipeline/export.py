@@ -1,0 +1,208 @@
+"""Pipeline folders"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..files.atomic import DRAFT, draft_prefix, writing
+from ..files.clutter import remove_empty
+from ..files.folders import check_new
+from ..files.pickles import read_safely
+from ..segmentation.checkpoint import load_checkpoint, save_checkpoint
+from ..segmentation.model import WavLMSegmentation
+from ..version import __version__
+from .settings import DiarizationSettings
+
+COMMUNITY_1 = "pyannote/speaker-diarization-community-1"
+
+
+# files of each part of a pipeline folder
+PARTS = {
+    "embedding": ("pytorch_model.bin",),
+    "plda": ("xvec_transform.npz", "plda.npz"),
+}
+
+
+PIPELINE = "pyannote_prune.pipeline.SpeakerDiarization"
+
+
+def export_pipeline(
+    model: WavLMSegmentation | str | Path,
+    folder: str | Path,
+    parts: str | Path = COMMUNITY_1,
+    settings: DiarizationSettings | None = None,
+    safetensors: bool = False,
+    plda: str | Path | None = None,
+) -> Path:
+    """Write a folder that `Pipeline.from_pretrained` reads
+
+    Parameters
+    ----------
+    model : WavLMSegmentation, str or Path
+        Segmentation model, or its checkpoint.
+    folder : str or Path
+        Folder to write. Must not exist, or be empty.
+    parts : str or Path, optional
+        Where embedding and PLDA come from: a local pipeline folder, whose `embedding` and `plda`
+        are copied (the new folder is then complete, and works offline), or the hub id of a
+        pipeline with the same layout, which is referred to.
+        Defaults to "pyannote/speaker-diarization-community-1". Oracle clustering needs none.
+    settings : DiarizationSettings, optional
+        Defaults to those of that pipeline.
+    safetensors : bool, optional
+        Save the segmentation model as a safetensors file, from which nothing can be executed.
+        Defaults to the format of pyannote.audio.
+    plda : str or Path, optional
+        Folder of another PLDA ("xvec_transform.npz" and "plda.npz"), which is copied. Defaults to
+        that of `parts`.
+
+    Returns
+    -------
+    folder : Path
+
+    Raises
+    ------
+    ValueError
+        If `folder` is not empty, if parts are missing in a local folder or could execute code, or
+        if `model` is not a checkpoint of `WavLMSegmentation`.
+    """
+    folder, settings = Path(folder), settings or DiarizationSettings()
+    check_new(folder)
+    copied = check_parts(parts, plda) if settings.needs_embeddings else {}
+    if not isinstance(model, WavLMSegmentation):
+        model = load_checkpoint(model)
+
+    # complete before it takes its final name: an interruption leaves no half pipeline
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(DRAFT, draft_prefix(folder), folder.parent) as temporary:
+        draft = Path(temporary) / folder.name
+        draft.mkdir()
+        with writing(folder, draft):
+            name = "model.safetensors" if safetensors else "pytorch_model.bin"
+            save_checkpoint(model, draft / "segmentation" / name)
+            for part, source in copied.items():
+                _copy(source, draft / part, PARTS[part])
+            config = _config(settings, str(parts), copied, safetensors)
+            (draft / "config.yaml").write_text(
+                yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
+            )
+        remove_empty(folder)
+        draft.rename(folder)
+    return folder
+
+
+def check_parts(parts: str | Path, plda: str | Path | None = None) -> dict[str, Path]:
+    """Check that the files of local parts are there, and hold numbers alone
+
+    Parameters
+    ----------
+    parts, plda : str or Path, optional
+        See `export_pipeline`.
+
+    Returns
+    -------
+    folders : dict of Path
+        Those of the parts that are local, to copy.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing, or could execute code.
+    """
+    found = {}
+    if Path(parts).exists():
+        found = {part: Path(parts) / part for part in PARTS}
+    elif isinstance(parts, Path) or str(parts).count("/") != 1 or str(parts).startswith((".", "~")):
+        raise ValueError(
+            "`parts` must be a local pipeline folder or the hub id of a pipeline (such as "
+            f"{COMMUNITY_1!r}), found {str(parts)!r}: there is no such folder."
+        )
+    if plda is not None:
+        found["plda"] = Path(plda)
+    for part, folder in found.items():
+        _check_files(folder, part, "plda" if part == "plda" and plda is not None else "parts")
+    return found
+
+
+def _check_files(folder: Path, part: str, argument: str):
+    missing = [name for name in PARTS[part] if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"`{argument}` must be laid out as {COMMUNITY_1}, found {str(folder)!r} without "
+            f"{', '.join(missing)}."
+        )
+    for name in PARTS[part]:
+        _check_part(folder / name, argument)
+
+
+def _check_part(path: Path, argument: str):
+    """Refuse to pass on what could execute code: pyannote.audio loads embeddings as they are"""
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                for name in arrays:
+                    if not isinstance(arrays[name], np.ndarray):
+                        raise ValueError(f"{name!r} is no array.")
+        else:
+            read_safely(path)
+    # numpy has no exception of its own for damaged files
+    except Exception as error:
+        raise ValueError(
+            f"`{argument}` must have files that hold numbers alone, found {str(path)!r}: "
+            f"{str(error) or repr(error)} To refer to the files of the hub as they are, give the "
+            "hub id."
+        ) from error
+
+
+def _copy(source: Path, destination: Path, names: tuple[str, ...]):
+    destination.mkdir()
+    for name in names:
+        shutil.copyfile(source / name, destination / name)
+
+
+def _config(
+    settings: DiarizationSettings, hub_id: str, copied: Collection[str], safetensors: bool
+) -> dict[str, Any]:
+    """Content of `config.yaml`, where parts that are not copied are those of the hub"""
+    params: dict[str, Any] = {
+        "clustering": settings.clustering,
+        # pyannote.audio reads a folder, our pipeline class also a file
+        "segmentation": "$model/segmentation" + ("/model.safetensors" if safetensors else ""),
+        "segmentation_step": settings.segmentation_step,
+        "segmentation_batch_size": settings.segmentation_batch_size,
+    }
+    if settings.needs_embeddings:
+        params["embedding_batch_size"] = settings.embedding_batch_size
+        params["embedding_exclude_overlap"] = settings.embedding_exclude_overlap
+        for part in PARTS:
+            on_hub = {"checkpoint": hub_id, "subfolder": part}
+            params[part] = f"$model/{part}" if part in copied else on_hub
+        params["share_frames"] = settings.share_frames
+        params["min_clean_ratio"] = settings.min_clean_ratio
+        params["constrained_assignment"] = settings.constrained_assignment
+    params["median_filter"] = settings.median_filter
+    params["min_speakers"] = settings.min_speakers
+    params["max_speakers"] = settings.max_speakers
+    params["first_channel"] = settings.first_channel
+    params["segmentation_dtype"] = settings.segmentation_dtype
+
+    hyper_parameters: dict[str, Any] = {
+        "segmentation": {"min_duration_off": settings.min_duration_off}
+    }
+    if settings.parameters:
+        hyper_parameters["clustering"] = dict(settings.parameters)
+    return {
+        "dependencies": {"pyannote.audio": "4.0.0", "pyannote-prune": __version__},
+        "pipeline": {
+            "name": PIPELINE,
+            "params": params,
+        },
+        "params": hyper_parameters,
+    }

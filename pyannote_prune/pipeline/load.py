@@ -1,0 +1,241 @@
+"""The pipeline that is applied, and the folder of its results"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pyannote.audio import Pipeline
+
+from ..data.protocol_files import WRONG_REFERENCE
+from ..files.atomic import remove_drafts
+from ..files.clutter import files_of
+from ..files.folders import Difference, claim
+from ..files.locks import in_use
+from ..files.moved_folders import is_moved
+from ..files.replaced import remove_replaced
+from .apply import say
+
+REQUEST, RECORDINGS = "application.yml", "recordings.csv"
+
+
+CONFIG = "config.yaml"  # of the folder of a pipeline
+
+
+def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
+    """Pretrained pipeline, on a device
+
+    Parameters
+    ----------
+    pipeline : str
+        Exported folder, or hub id.
+    device : str, optional
+        "cpu", "cuda", "cuda:1"... Defaults to a GPU if there is one ("auto").
+
+    Raises
+    ------
+    ValueError
+        If there is no such pipeline, or no such device.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"`device` must be that of a processor of this machine, found {device!r} ({reason})."
+        ) from error
+    rule = f"`pipeline` must be the folder of a pipeline, or a hub id, found {pipeline!r}"
+    if (cure := _cure(Path(pipeline))) is not None:
+        raise ValueError(f"{rule}: {cure}.")
+    try:
+        loaded = Pipeline.from_pretrained(pipeline)
+    # it may hold anything
+    except Exception as error:
+        raise ValueError(f"{rule}, which cannot be loaded: {say(error)}") from error
+    if loaded is None:
+        raise ValueError(
+            f"{rule}, which could not be downloaded: its conditions may have to be accepted on the "
+            "hub."
+        )
+    return loaded.to(torch.device(device))
+
+
+def _cure(path: Path) -> str | None:
+    """What to do with a file or folder that is there, and is no pipeline"""
+    if path.is_file() and path.suffix.lower() not in (".yaml", ".yml"):
+        return f"export the model first (`pyannote-prune export {path} FOLDER`)"
+    if not path.is_dir() or (path / CONFIG).is_file():
+        return None
+    if (path / "pipeline" / CONFIG).is_file():
+        return f"give {str(path / 'pipeline')!r}"
+    return f"it has no {CONFIG!r}. Models are exported first (`pyannote-prune export`)"
+
+
+def check_references(pipeline: Pipeline, recordings: Iterable[Mapping[str, Any]]):
+    """Check that a pipeline that is told who speaks has references of some recordings
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    if getattr(pipeline, "klustering", None) != "OracleClustering":
+        return
+    if not any(map(_may_have_reference, recordings)):
+        raise ValueError(
+            "`pipeline` must be told who speaks: OracleClustering needs the reference "
+            '("annotation") of each recording, found none. Give --protocol, with references, or '
+            "export the model with embeddings to diarize recordings."
+        )
+
+
+def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]):
+    """Check that a pipeline can be told how many speakers there are
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    speakers : dict of int
+        Some of "num_speakers", "min_speakers" and "max_speakers".
+
+    Raises
+    ------
+    ValueError
+        If they are not positive or contradict each other, or if the pipeline has no use for them.
+    """
+    given = " and ".join(f"--{name.replace('_', '-')} {n}" for name, n in speakers.items())
+    if any(number < 1 for number in speakers.values()):
+        raise ValueError(f"numbers of speakers must be positive, found {given}.")
+    if "num_speakers" in speakers and len(speakers) > 1:
+        raise ValueError(
+            f"`--num-speakers` must be given alone, found {given}: it says exactly how many."
+        )
+    if speakers.get("min_speakers", 1) > speakers.get("max_speakers", float("inf")):
+        raise ValueError(f"`--min-speakers` must be at most `--max-speakers`, found {given}.")
+    if not speakers.keys() <= inspect.signature(pipeline.apply).parameters.keys():
+        raise ValueError(
+            f"`pipeline` must be one of speaker diarization for {given}, found a "
+            f"{type(pipeline).__name__}: leave them out."
+        )
+    if speakers and getattr(pipeline, "klustering", None) == "OracleClustering":
+        raise ValueError(
+            f"`pipeline` must not have oracle clustering for {given}: it is told by references who "
+            "speaks. Leave them out."
+        )
+
+
+def _may_have_reference(recording: Mapping[str, Any]) -> bool:
+    try:
+        return WRONG_REFERENCE in recording or recording.get("annotation") is not None
+    # those of loaders: it is told with that recording
+    except Exception:
+        return True
+
+
+def claim_results(
+    folder: Path,
+    pipeline: str,
+    source: Any,
+    recordings: Iterable[Mapping[str, Any]] = (),
+    **request: Any,
+) -> list[str]:
+    """Reserve a folder for the results of one pipeline on recordings of one origin
+
+    Results of recordings that were replaced since are removed.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist, be empty, or come from the same pipeline and origin, which may have moved.
+    pipeline : str
+        Exported folder (the same one if its files are the same), or hub id.
+    source : str or list of str
+        Where recordings come from, protocol or folders: names are unique in there only.
+    recordings : iterable of dict, optional
+        Recordings of that origin, with "uri" and "audio".
+    **request
+        What else results depend on: `subset` and `database` of a protocol, numbers of speakers.
+
+    Returns
+    -------
+    replaced : list of str
+        Names of recordings whose results were removed.
+
+    Raises
+    ------
+    ValueError
+        If the folder is in use.
+    """
+    content = {"pipeline": _identity(pipeline), "source": source, **request}
+    with in_use(folder, "--into"):
+        claim(folder, REQUEST, content, "--into", partial(_is_same, folder=folder))
+        remove_drafts(folder)
+        sources = {one["uri"]: path for one in recordings if (path := _audio_path(one)) is not None}
+        results = {uri: [folder / f"{uri}.rttm", folder / f"{uri}.json"] for uri in sources}
+        return remove_replaced(folder / RECORDINGS, sources, results)
+
+
+def _is_same(difference: Difference, folder: Path) -> bool:
+    """Whether a place is the former one, which has moved, or which 0.1.0 did not write"""
+    key, here, there = difference.key, difference.here, difference.there
+    if key == "database":
+        return there is None or not Path(there).exists() or is_moved(here, there, folder, REQUEST)
+    if key == "source" and isinstance(there, list) and isinstance(here, list):
+        return not any(Path(path).exists() for path in there) or (
+            len(here) == len(there)
+            and all(is_moved(*pair, folder, REQUEST) for pair in zip(here, there, strict=True))
+        )
+    return key == "subset" and there is None
+
+
+def _audio_path(recording: Mapping[str, Any]) -> Path | None:
+    try:
+        audio = recording["audio"]
+    # file finders: this recording is told when its turn comes
+    except Exception:
+        return None
+    return Path(audio) if isinstance(audio, str | Path) else None
+
+
+def _identity(pipeline: str) -> str:
+    """Hub id, or digest of the files of a folder"""
+    folder = Path(pipeline)
+    if not folder.exists():
+        return pipeline
+    digest = hashlib.sha256()
+    for path in sorted(_files(folder)) if folder.is_dir() else [folder]:
+        digest.update(os.fsencode(path.relative_to(folder).as_posix()))
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _files(folder: Path) -> set[Path]:
+    """Files that a pipeline is loaded from: its description, and what that names in its folder
+
+    Others change nothing: those of the system, and of tools such as `pyannote-audio optimize`.
+    """
+    config = folder / "config.yaml"
+    files = {config}
+    for value in _values(yaml.safe_load(config.read_text(encoding="utf-8"))):
+        if isinstance(value, str) and value.startswith("$model/"):
+            part = folder / value.removeprefix("$model/").partition("@")[0]
+            files |= {part} if part.is_file() else {*files_of(part)}
+    return files
+
+
+def _values(plain: Any) -> Iterator[Any]:
+    """Values of nested dictionaries and lists"""
+    if not isinstance(plain, dict | list):
+        yield plain
+        return
+    for value in plain.values() if isinstance(plain, dict) else plain:
+        yield from _values(value)

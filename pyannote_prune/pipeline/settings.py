@@ -1,0 +1,140 @@
+"""Settings of a diarization pipeline"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+# of DiariZen: frames of its median filter, and share of clean speech in a window
+MEDIAN_FILTER = 11
+
+
+MIN_CLEAN_RATIO = 0.1
+
+
+# clusterings of pyannote.audio with `min_clean_ratio` and `constrained_assignment`
+WITH_OPTIONS = ("AgglomerativeClustering", "VBxClustering")
+
+
+@dataclass(frozen=True)
+class DiarizationSettings:
+    """What `export_pipeline` writes next to the models
+
+    Default values are those of pyannote/speaker-diarization-community-1, as far as they do not
+    depend on its segmentation model.
+
+    Parameters
+    ----------
+    clustering : str
+        Name of a clustering of pyannote.audio.
+    parameters : dict
+        Its hyper-parameters.
+    segmentation_step : float
+        Step between consecutive windows, as a fraction of their duration.
+    segmentation_batch_size, embedding_batch_size : int
+        Batch sizes. They change speed and memory, not results.
+    embedding_exclude_overlap : bool
+        Extract embeddings from non-overlapping speech where there is enough of it.
+    min_duration_off : float
+        Fill gaps shorter than that, in seconds.
+    median_filter : int
+        Size, in frames, of the median filter over the binarized segmentation of each window.
+        Odd. 1 does not filter.
+    min_speakers, max_speakers : int, optional
+        Bounds for files that come without any information on their number of speakers.
+    min_clean_ratio : float, optional
+        Share of a window, in (0, 1], that speakers have to speak alone for their embeddings to be
+        clustered, if two of a recording do. Defaults to the rule of pyannote.audio: 0.2, always.
+    constrained_assignment : bool, optional
+        Assign speakers of a window to different clusters. Defaults to what the clustering of
+        pyannote.audio does: VBx does, agglomerative clustering does not.
+    first_channel : bool
+        Listen to the first channel of recordings rather than to the average of all of them.
+    share_frames : bool
+        Compute what speaker embeddings of a window have in common once: same results, less time.
+    segmentation_dtype : str, optional
+        "bfloat16" runs WavLM faster, with results that differ a little.
+
+    Raises
+    ------
+    ValueError
+        If the size of the median filter is even or not positive, if bounds contradict each other,
+        if there is no such precision, or if the clustering does not have an option.
+    """
+
+    clustering: str = "VBxClustering"
+    parameters: dict[str, Any] = field(
+        default_factory=lambda: {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
+    )
+    segmentation_step: float = 0.1
+    segmentation_batch_size: int = 32
+    embedding_batch_size: int = 32
+    embedding_exclude_overlap: bool = True
+    min_duration_off: float = 0.0
+    median_filter: int = 1
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    min_clean_ratio: float | None = None
+    constrained_assignment: bool | None = None
+    first_channel: bool = False
+    share_frames: bool = True
+    segmentation_dtype: str | None = None
+
+    def __post_init__(self):
+        check_median_filter(self.median_filter)
+        check_bounds(self.min_speakers, self.max_speakers)
+        check_dtype(self.segmentation_dtype)
+        check_clean_ratio(self.min_clean_ratio)
+        # oracle clustering, without embeddings, has no use for the options of others
+        if self.needs_embeddings:
+            check_clustering(self.clustering, self.min_clean_ratio, self.constrained_assignment)
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether clustering looks at voices"""
+        return self.clustering != "OracleClustering"
+
+
+def check_median_filter(size: int):
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise ValueError(
+            f"`median_filter` must be an odd number of frames, found {size!r}: "
+            "1 does not filter, DiariZen uses 11 (0.22 s)."
+        )
+
+
+def check_bounds(min_speakers: int | None, max_speakers: int | None):
+    if not 1 <= (min_speakers or 1) <= (max_speakers or float("inf")):
+        raise ValueError(
+            "`min_speakers` must be positive and at most `max_speakers`, found "
+            f"{min_speakers} and {max_speakers}."
+        )
+
+
+def check_dtype(name: str | None):
+    if name not in (None, "bfloat16"):
+        raise ValueError(
+            f'`segmentation_dtype` must be "bfloat16" or None (that of weights), found {name!r}.'
+        )
+
+
+def check_clean_ratio(ratio: float | None):
+    if ratio is not None and not 0 < ratio <= 1:
+        raise ValueError(
+            f"`min_clean_ratio` must be in (0, 1], found {ratio}: it is a share of a window "
+            "(pyannote.audio has 0.2, DiariZen 0.1)."
+        )
+
+
+def check_clustering(name: str, min_clean_ratio: float | None, constrained: bool | None):
+    options = {"min_clean_ratio": min_clean_ratio, "constrained_assignment": constrained}
+    for option, value in options.items():
+        if value is not None and name not in WITH_OPTIONS:
+            raise ValueError(
+                f"`{option}` must be None with `clustering={name!r}`, found {value}: "
+                f"{' and '.join(WITH_OPTIONS)} have it."
+            )
+
+
+# who speaks is given: segmentation alone is at work, without embedding nor PLDA
+ORACLE_SETTINGS = DiarizationSettings(clustering="OracleClustering", parameters={})

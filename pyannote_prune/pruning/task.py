@@ -1,0 +1,338 @@
+"""The pyannote.audio task"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+from pyannote.database.protocol import SpeakerDiarizationProtocol
+from torch import Tensor
+from torch_audiomentations.core.transforms_interface import BaseWaveformTransform
+from torchmetrics import Metric
+
+from ..segmentation.checkpoint import load_checkpoint
+from ..segmentation.model import WavLMSegmentation
+from ..segmentation.specifications import has_specifications
+from ..training.non_finite import zero_of
+from ..training.task import SpeakerDiarization
+from ..wavlm.cost import cost
+from ..wavlm.gates import gates_of
+from .distillation import layer_distance, matched_layers
+from .sparsity import (
+    SparsityPenalty,
+    check_objective,
+    check_reachable,
+    check_target,
+    expected_sparsity,
+    target_at,
+)
+
+# name of the expected sparsity that is logged with each validation
+EXPECTED_SPARSITY = "sparsity/expected/val"
+
+
+class DistillationPruning(SpeakerDiarization):
+    """Prune WavLM while it stays close to its teacher
+
+    The student, a `WavLMSegmentation` model with gates (see `gate`), learns to have the hidden
+    states of its teacher, while its gates learn what to close so that its expected sparsity meets
+    a target. Only WavLM is trained: the student keeps the head it comes with, with which its
+    diarization error rate is measured on the development set. Nothing else of it changes: it can
+    be trained with any other task afterwards.
+
+    With `target_sparsity=None`, and a student without gates (see `prune`), it is distillation
+    alone.
+
+    Parameters
+    ----------
+    protocol, cache, duration, balance, weight, batch_size, num_workers, pin_memory, augmentation,
+    metric : optional
+        See `pyannote.audio.tasks.SpeakerDiarization`.
+    max_speakers_per_chunk, max_speakers_per_frame : int, optional
+        Default to those of the teacher, and must be them: its classes are those of the student.
+    teacher : WavLMSegmentation, str or Path
+        Fine-tuned model, which is set to evaluation mode and moved to the device of the student,
+        or its checkpoint. Never saved with the student.
+    target_sparsity : float, optional
+        Fraction of the teacher's WavLM to remove, in [0, 1). Defaults to 0.8.
+        None does not prune.
+    objective : {"parameters", "macs"}, optional
+        What sparsity counts. Defaults to parameters.
+    warm_up_epochs : float, optional
+        Number of epochs during which the target grows linearly from 0. Defaults to 5.
+    layers : tuple of int, optional
+        Hidden states to match. Defaults to four of them, evenly spaced: (0, 4, 8, 12) for Base and
+        (0, 8, 16, 24) for Large. Under `ddp`, the last one must be among them.
+    l1_weight, cosine_weight : float, optional
+        Weights of the L1 distance and of the cosine similarity. Default to 1.
+    learning_rate : float, optional
+        Learning rate of WavLM. Defaults to 2e-4.
+    gate_learning_rate : float, optional
+        Learning rate of gates. Defaults to 2e-2.
+    multiplier_learning_rate : float, optional
+        Learning rate of the multipliers of the sparsity penalty. They sum up how far sparsity lags
+        behind its target: the higher it is, the sooner sparsity follows, and the further it
+        overshoots. Defaults to that of gates.
+    extractor_gradient : float, optional
+        Factor of the distillation gradient that reaches convolutions and their gates.
+        Defaults to 1 (the implementation of the paper has 0.1).
+
+    Raises
+    ------
+    ValueError
+        If an option is impossible, if teacher and student do not fit, or (before training starts)
+        if gates cannot reach the target.
+
+    References
+    ----------
+    Han et al., "Fine-tune Before Structured Pruning: Towards Compact and Accurate Self-Supervised
+    Models for Speaker Diarization", Interspeech 2025.
+
+    Peng et al., "DPHuBERT: Joint Distillation and Pruning of Self-Supervised Speech Models",
+    Interspeech 2023.
+    """
+
+    # its classifier is the one that the student comes with
+    keeps_head = True
+
+    not_for_workers = (*SpeakerDiarization.not_for_workers, "teacher", "dense")
+
+    def __init__(
+        self,
+        protocol: SpeakerDiarizationProtocol,
+        cache: str | None = None,
+        duration: float = 10.0,
+        max_speakers_per_chunk: int | None = None,
+        max_speakers_per_frame: int | None = None,
+        balance: Sequence[str] | None = None,
+        weight: str | None = None,
+        batch_size: int = 32,
+        num_workers: int | None = None,
+        pin_memory: bool = False,
+        augmentation: BaseWaveformTransform | None = None,
+        metric: Metric | Sequence[Metric] | dict[str, Metric] | None = None,
+        *,
+        teacher: WavLMSegmentation | str | Path,
+        target_sparsity: float | None = 0.8,
+        objective: str = "parameters",
+        warm_up_epochs: float = 5,
+        layers: tuple[int, ...] | None = None,
+        l1_weight: float = 1.0,
+        cosine_weight: float = 1.0,
+        learning_rate: float = 2e-4,
+        gate_learning_rate: float = 2e-2,
+        multiplier_learning_rate: float | None = None,
+        extractor_gradient: float = 1.0,
+    ):
+        if not isinstance(teacher, WavLMSegmentation):
+            teacher = load_checkpoint(teacher)
+        super().__init__(
+            protocol,
+            cache=cache,
+            duration=duration,
+            **_classes_of(teacher, max_speakers_per_chunk, max_speakers_per_frame),
+            balance=balance,
+            weight=weight,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            augmentation=augmentation,
+            metric=metric,
+        )
+        if not self.has_validation:
+            raise ValueError(
+                "`protocol` must have a development set, found none: checkpoints are chosen by the "
+                "distance to the teacher that is measured there."
+            )
+        if target_sparsity is not None:
+            check_target(target_sparsity)
+        check_objective(objective)
+        if warm_up_epochs < 0:
+            raise ValueError(f"`warm_up_epochs` must not be negative, found {warm_up_epochs}.")
+
+        # not a module of the student, so that checkpoints hold the student alone
+        self.teacher = teacher.eval()
+        self.dense = cost(teacher.wavlm)
+        self.layers = matched_layers(teacher.wavlm.config.num_layers, layers)
+        self.target_sparsity = target_sparsity
+        self.objective = objective
+        self.warm_up_epochs = warm_up_epochs
+        self.l1_weight = l1_weight
+        self.cosine_weight = cosine_weight
+        self.learning_rate = learning_rate
+        self.gate_learning_rate = gate_learning_rate
+        self.multiplier_learning_rate = multiplier_learning_rate or gate_learning_rate
+        self.extractor_gradient = extractor_gradient
+
+    @property
+    def student(self) -> WavLMSegmentation:
+        return self.model
+
+    def setup_loss_func(self):
+        """Check that student and teacher fit, and attach the multipliers to the student"""
+        super().setup_loss_func()
+        self._check_student()
+        # as pyannote.audio calls losses with trainable weights; kept when setup runs twice
+        if self.target_sparsity is not None and not hasattr(self.student, "loss_func"):
+            self.student.loss_func = SparsityPenalty()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW without weight decay; gates and multipliers have their own groups"""
+        gates = [gate.log_alpha for gate in gates_of(self.student)]
+        others = {id(parameter) for parameter in gates}
+        weights = [p for p in self._trained() if id(p) not in others]
+        groups = [{"params": weights, "lr": self.learning_rate}]
+        if gates:
+            multipliers = list(self.student.loss_func.parameters())
+            ascent = {"maximize": True, "lr": self.multiplier_learning_rate}
+            # gates and multipliers are not clipped with the weights
+            groups += [
+                {"params": gates, "lr": self.gate_learning_rate, "clip": False},
+                {"params": multipliers, **ascent, "clip": False},
+            ]
+        return torch.optim.AdamW(groups, weight_decay=0.0)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """Compute distillation loss and sparsity penalty
+
+        Parameters
+        ----------
+        batch : dict of torch.Tensor
+            "X" are waveforms, (batch_size, 1, num_samples).
+        batch_idx : int
+
+        Returns
+        -------
+        loss : {"loss": () torch.Tensor}
+        """
+        distance = loss = self.distance(batch["X"])
+        self._log("loss/distillation", distance)
+        if self.student.trainer.world_size > 1:
+            # distributed training requires a gradient for all parameters, those of the head too
+            loss = loss + zero_of(self.student)
+        if self.target_sparsity is None:
+            return {"loss": loss}
+
+        expected = self.expected_sparsity()
+        target = target_at(self._warm_up_progress(batch_idx), self.target_sparsity)
+        penalty = self.student.loss_func(expected, target)
+        self._log("loss/sparsity", penalty)
+        self._log("sparsity/expected", expected)
+        self._log("sparsity/target", target)
+        self._log("lambda/1", self.student.loss_func.lambda1)
+        self._log("lambda/2", self.student.loss_func.lambda2)
+        return {"loss": loss + penalty}
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int):
+        """Compute distance to the teacher, and diarization error rate of the student"""
+        self.student.log("loss/distillation/val", self.distance(batch["X"]), on_epoch=True)
+        if self.target_sparsity is not None:
+            self.student.log(EXPECTED_SPARSITY, self.expected_sparsity(), on_epoch=True)
+        super().validation_step(batch, batch_idx)
+
+    def expected_sparsity(self) -> Tensor:
+        """Expected sparsity of the student, () torch.Tensor"""
+        return expected_sparsity(self.student.wavlm, self.dense, self.objective)
+
+    def distance(self, waveforms: Tensor) -> Tensor:
+        """Distance between hidden states of student and teacher
+
+        Parameters
+        ----------
+        waveforms : (batch_size, 1, num_samples) torch.Tensor
+
+        Returns
+        -------
+        distance : () torch.Tensor
+        """
+        self.teacher.to(waveforms.device)
+        if self.teacher.training:
+            self.teacher.eval()
+        with torch.no_grad():
+            teacher = self._select(self.teacher.wavlm(waveforms[:, 0]))
+        # a skipped layer would be compared with one that is not
+        options = {"layer_drop": 0.0, "extractor_gradient": self.extractor_gradient}
+        student = self._select(self.student.wavlm(waveforms[:, 0], **options))
+        return layer_distance(student, teacher, self.l1_weight, self.cosine_weight)
+
+    def _trained(self) -> list[nn.Parameter]:
+        """Parameters of WavLM that are trained"""
+        return [p for p in self.student.wavlm.parameters() if p.requires_grad]
+
+    def _select(self, hidden_states: list[Tensor]) -> Tensor:
+        return torch.stack([hidden_states[layer] for layer in self.layers], dim=1)
+        # (batch_size, num_layers, num_frames, embed_dim)
+
+    def _warm_up_progress(self, batch_idx: int) -> float:
+        """Share of the warm-up that is over, whatever the number of steps of past epochs was"""
+        if not self.warm_up_epochs:
+            return 1.0
+        trainer = self.student.trainer
+        num_steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        step = batch_idx // trainer.accumulate_grad_batches
+        return (trainer.current_epoch + step / num_steps) / self.warm_up_epochs
+
+    def _log(self, name: str, value: Tensor | float):
+        self.student.log(name, value, on_step=True, on_epoch=False)
+
+    def _check_student(self):
+        student, teacher = self.student.wavlm, self.teacher.wavlm
+        for name in ("embed_dim", "num_layers"):
+            found, expected = getattr(student.config, name), getattr(teacher.config, name)
+            if found != expected:
+                raise ValueError(
+                    f"Student and `teacher` must have the same `{name}`, found {found} and "
+                    f"{expected}: the student is made from its teacher with `gate(teacher)`."
+                )
+        if self.teacher.specifications.duration != self.duration:
+            raise ValueError(
+                f"`duration` must be the window length of `teacher` "
+                f"({self.teacher.specifications.duration:g} s), found {self.duration:g} s."
+            )
+        if self.target_sparsity is None:
+            if student.units:
+                raise ValueError(
+                    "`target_sparsity` must be given for a student with gates, found None: prune "
+                    "it first to distil without pruning."
+                )
+            return
+        if not student.units:
+            raise ValueError(
+                "The student must have gates, found none: attach them with `gate(model)`, or give "
+                "`target_sparsity=None` to distil without pruning."
+            )
+        check_reachable(student, self.target_sparsity, self.dense, self.objective)
+
+
+def _classes_of(
+    teacher: WavLMSegmentation,
+    max_speakers_per_chunk: int | None,
+    max_speakers_per_frame: int | None,
+) -> dict[str, int]:
+    """Numbers of speakers of a teacher, which are those of its student
+
+    Other classes would need another classifier, and nothing trains it.
+    """
+    specifications = teacher.specifications if has_specifications(teacher) else None
+    if specifications is None or specifications.powerset_max_classes is None:
+        raise ValueError(
+            "`teacher` must be a trained diarization model with powerset classes, found "
+            f"{'no specifications' if specifications is None else specifications.problem.name}: "
+            "fine-tune it with the `SpeakerDiarization` task first."
+        )
+    expected = {
+        "max_speakers_per_chunk": len(specifications.classes),
+        "max_speakers_per_frame": specifications.powerset_max_classes,
+    }
+    given = (max_speakers_per_chunk, max_speakers_per_frame)
+    for found, (name, value) in zip(given, expected.items(), strict=True):
+        if found is not None and found != value:
+            raise ValueError(
+                f"`{name}` must be that of `teacher` ({value}), found {found}: the student keeps "
+                "the classifier of its teacher. Leave it out, or fine-tune the teacher with "
+                f"{name}={found} first."
+            )
+    return expected

@@ -1,0 +1,372 @@
+"""What a recipe says: read from YAML, and checked before anything runs"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
+
+from ..files.schema import read_yaml, refuse, rule, section
+from ..pipeline.export import COMMUNITY_1
+from ..pipeline.settings import (
+    MEDIAN_FILTER,
+    MIN_CLEAN_RATIO,
+    ORACLE_SETTINGS,
+    WITH_OPTIONS,
+    DiarizationSettings,
+)
+from ..wavlm.config import WavLMConfig
+from ..wavlm.gates import DROP_RATES
+from ..wavlm.presets import PRESETS
+
+UNITS = tuple(DROP_RATES)
+
+
+ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators()))
+
+
+# others split the model, which is averaged and pruned as a whole
+STRATEGIES = ("auto", *(s for s in StrategyRegistry.available_strategies() if s.startswith("ddp")))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Published structure of WavLM, with random weights"""
+
+    preset: str = rule(choices=tuple(PRESETS))
+
+
+@dataclass(frozen=True)
+class ConformerOptions:
+    """Arguments of `torchaudio.models.Conformer`, and their values when they are not given"""
+
+    input_dim: int = rule(256, minimum=1)
+    num_heads: int = rule(4, minimum=1)
+    ffn_dim: int = rule(1024, minimum=1)
+    num_layers: int = rule(4, minimum=1)
+    depthwise_conv_kernel_size: int = rule(31, minimum=1)
+    dropout: float = rule(0.1, minimum=0, below=1)
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What gates learn
+
+    Teacher and student are compared at `layers` (0 is the input of the first one), by default four
+    evenly spaced ones, through their L1 distance and their cosine similarity. The gradient of that
+    distance is multiplied by `extractor_gradient` where it enters the convolutions.
+    """
+
+    target_sparsity: float = rule(0.8, minimum=0, below=1)
+    objective: str = rule("parameters", choices=("parameters", "macs"))
+    units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=UNITS)
+    layers: tuple[int, ...] | None = rule(None, minimum=0)
+    l1_weight: float = rule(1.0, minimum=0)
+    cosine_weight: float = rule(1.0, minimum=0)
+    extractor_gradient: float = rule(1.0, minimum=0)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all stages have
+
+    All devices share a batch, and `accumulate` batches make a step. The `average` best checkpoints
+    make the model of the next stage. Gradients are clipped to a percentile of their past norms.
+    """
+
+    max_epochs: int = rule(minimum=1)
+    patience: int | None = rule(minimum=1)
+    learning_rate: float = rule(above=0)
+    max_steps_per_epoch: int | None = rule(None, minimum=1)
+    batch_size: int = rule(64, minimum=1)
+    accumulate: int = rule(1, minimum=1)
+    average: int = rule(5, minimum=1)
+    clip_percentile: float | None = rule(90.0, above=0, maximum=100)
+
+
+@dataclass(frozen=True)
+class FineTune(Stage):
+    """Everything learns diarization, unless `max_epochs` is 0: WavLM has its own learning rate"""
+
+    max_epochs: int = rule(100, minimum=0)
+    patience: int | None = rule(10, minimum=1)
+    learning_rate: float = rule(1e-3, above=0)
+    wavlm_learning_rate: float = rule(2e-5, above=0)
+
+
+@dataclass(frozen=True)
+class Prune(Stage):
+    """WavLM imitates its fine-tuned self while gates close: epochs count after the warm-up
+
+    Unless `max_epochs` is 0: nothing is pruned then.
+    """
+
+    max_epochs: int = rule(30, minimum=0)
+    patience: int | None = rule(5, minimum=1)
+    learning_rate: float = rule(2e-4, above=0)
+    warm_up_epochs: int = rule(5, minimum=0)
+    gate_learning_rate: float = rule(2e-2, above=0)
+    multiplier_learning_rate: float | None = rule(None, above=0)
+
+
+@dataclass(frozen=True)
+class Distil(Stage):
+    """Pruned WavLM imitates its fine-tuned self again, unless `max_epochs` is 0"""
+
+    max_epochs: int = rule(20, minimum=0)
+    patience: int | None = rule(None, minimum=1)
+    learning_rate: float = rule(2e-4, above=0)
+
+
+@dataclass(frozen=True)
+class Train(FineTune):
+    """Everything learns diarization again, unless `max_epochs` is 0"""
+
+    max_epochs: int = rule(20, minimum=0)
+    patience: int | None = rule(5, minimum=1)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """In order"""
+
+    fine_tune: FineTune = FineTune()
+    prune: Prune = Prune()
+    distil: Distil = Distil()
+    train: Train = Train()
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """Arguments of Lightning's Trainer"""
+
+    accelerator: str = rule("auto", choices=ACCELERATORS)
+    devices: int | str = rule(
+        "auto",
+        minimum=1,
+        pattern=r"auto|\d+(,\d+)*",
+        expected="a number of devices, 'auto', or indices such as '0,1'",
+    )
+    strategy: str = rule("auto", choices=STRATEGIES)
+    precision: str = rule("32-true", choices=("32-true", "bf16-mixed", "16-mixed"))
+    num_nodes: int = rule(1, minimum=1)
+
+
+# agglomerative clustering, as in DiariZen's recipe
+AGGLOMERATIVE = {"method": "centroid", "min_cluster_size": 30, "threshold": 0.7}
+
+
+@dataclass(frozen=True)
+class Export:
+    """Pipeline around the final model
+
+    Embedding and PLDA come from `parts` (oracle clustering needs none). Windows overlap by 1 -
+    `segmentation_step` of their duration. `median_filter` is a number of frames, by default 11, as
+    in DiariZen, and 1 (no filter) with oracle clustering. `min_clean_ratio` is the share of a
+    window that speakers have to speak alone for their embeddings to be clustered.
+    """
+
+    parts: str = COMMUNITY_1
+    oracle_clustering: bool = False
+    clustering: str = rule("VBxClustering", choices=WITH_OPTIONS)
+    segmentation_step: float = rule(0.1, above=0, maximum=1)
+    median_filter: int | None = rule(None, minimum=1)
+    min_clean_ratio: float = rule(MIN_CLEAN_RATIO, above=0, maximum=1)
+
+    def __post_init__(self):
+        if self.median_filter is not None and self.median_filter % 2 == 0:
+            refuse("export.median_filter", "an odd number of frames", self.median_filter)
+
+    @property
+    def settings(self) -> DiarizationSettings:
+        """Settings of that pipeline"""
+        options = {"segmentation_step": self.segmentation_step}
+        if self.oracle_clustering:
+            return replace(ORACLE_SETTINGS, median_filter=self.median_filter or 1, **options)
+        if self.clustering == "AgglomerativeClustering":
+            options |= {"parameters": AGGLOMERATIVE, "constrained_assignment": True}
+        return DiarizationSettings(
+            clustering=self.clustering,
+            median_filter=self.median_filter or MEDIAN_FILTER,
+            min_clean_ratio=self.min_clean_ratio,
+            **options,
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """From WavLM to a pruned diarization pipeline, in four stages
+
+    Default values are those of Han et al., "Fine-tune Before Structured Pruning: Towards Compact
+    and Accurate Self-Supervised Models for Speaker Diarization", Interspeech 2025.
+
+    The first stage starts from `wavlm`, pretrained or not, under a new head, or else from
+    `checkpoint`, a whole model that was trained before.
+
+    `load` and `from_dict` check every value. Paths are then absolute, and `wavlm` and `conformer`
+    are what `WavLMSegmentation` takes. `duration` is that of windows, in seconds. `in_memory` keeps
+    decoded audio: 230 MB an hour, in each worker. Each stage leaves out up to `max_skipped_steps`
+    steps whose loss is not finite.
+    """
+
+    protocol: str = rule(
+        pattern=r"[^.\s]+\.[^.\s]+\.[^.\s]+",
+        expected="a protocol, such as 'X.SpeakerDiarization.Compound'",
+    )
+    database: Path = field(metadata={"expected": "the path of a `database.yml`"})
+    wavlm: str | dict[str, Any] | None = field(
+        default=None,
+        metadata={"expected": "a hub id, a local folder, or a structure such as {preset: base}"},
+    )
+    checkpoint: Path | None = field(
+        default=None, metadata={"expected": "the path of a checkpoint to start from"}
+    )
+    seed: int = rule(3407, minimum=0, maximum=2**32 - 1)
+    duration: float = rule(8.0, above=0)
+    max_speakers_per_chunk: int = rule(4, minimum=1)
+    max_speakers_per_frame: int = rule(2, minimum=1)
+    num_workers: int = rule(2, minimum=0)
+    in_memory: bool = False
+    max_skipped_steps: int = rule(10, minimum=0)
+    conformer: dict[str, Any] = field(default_factory=dict)
+    pruning: Pruning = Pruning()
+    stages: Stages = Stages()
+    trainer: TrainerOptions = TrainerOptions()
+    export: Export = Export()
+
+    @classmethod
+    def load(cls, path: str | Path, check_files: bool = True) -> Recipe:
+        """Read a YAML file, whose folder is where relative paths start: see `from_dict`
+
+        Raises
+        ------
+        OSError
+            If it cannot be opened.
+        """
+        plain = read_yaml(Path(path))
+        try:
+            return cls.from_dict(plain, Path(path).parent, check_files)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_dict(
+        cls, plain: Mapping[str, Any], folder: str | Path = ".", check_files: bool = True
+    ) -> Recipe:
+        """Inverse of `to_dict`
+
+        Parameters
+        ----------
+        plain : dict
+            Plain values. Those that are missing have their default value.
+        folder : str or Path, optional
+            Where relative paths start. `wavlm` and `parts` are hub ids if no such folder exists.
+        check_files : bool, optional
+            Whether `database` must exist, and hub ids look like hub ids (the default).
+
+        Raises
+        ------
+        ValueError
+            If a key is missing or unknown, or if a value is impossible: the message names the key.
+        """
+        recipe, folder = section(cls, plain), Path(folder).resolve()
+        wavlm, parts = recipe.wavlm, recipe.export.parts
+        if isinstance(wavlm, str):
+            wavlm = _folder_or_hub_id("wavlm", wavlm, folder, check_files)
+        elif wavlm is not None:
+            wavlm = _structure(wavlm)
+        checkpoint = recipe.checkpoint and folder / os.path.expanduser(recipe.checkpoint)
+        recipe = replace(
+            recipe,
+            database=folder / os.path.expanduser(recipe.database),
+            wavlm=wavlm,
+            checkpoint=checkpoint,
+            conformer=_conformer(recipe.conformer),
+            export=replace(
+                recipe.export, parts=_folder_or_hub_id("export.parts", parts, folder, check_files)
+            ),
+        )
+        _check_relations(recipe)
+        for key in ("database", "checkpoint"):
+            path = getattr(recipe, key)
+            if check_files and path is not None and not os.path.isfile(path):
+                refuse(key, "an existing file", str(path))
+        return recipe
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dictionaries"""
+        return json.loads(json.dumps(asdict(self), default=str))
+
+
+def _check_relations(recipe: Recipe):
+    """Check what concerns several values"""
+    most, found = recipe.max_speakers_per_chunk, recipe.max_speakers_per_frame
+    if found > most:
+        refuse("max_speakers_per_frame", f"at most `max_speakers_per_chunk` ({most})", found)
+    if (recipe.wavlm is None) == (recipe.checkpoint is None):
+        both = "both" if recipe.wavlm else "none"
+        raise ValueError(
+            f"`wavlm` or `checkpoint` must be given, and only one of them, found {both}: the first "
+            "one is an encoder to put under a new head, the other one a model to start from."
+        )
+    if recipe.checkpoint is not None and recipe.conformer:
+        refuse("conformer", "absent when `checkpoint` is given, which has one", recipe.conformer)
+    if not any(stage.max_epochs for stage in vars(recipe.stages).values()):
+        raise ValueError("One stage at least must have `max_epochs` above 0, found none.")
+    if recipe.checkpoint is None and not recipe.stages.fine_tune.max_epochs:
+        refuse(
+            "stages.fine_tune.max_epochs",
+            "above 0 without `checkpoint`: the other stages start from a model that was trained",
+            0,
+        )
+    prune = recipe.stages.prune
+    if prune.max_epochs and prune.warm_up_epochs >= prune.max_epochs:
+        expected = f"below `stages.prune.max_epochs` ({prune.max_epochs})"
+        refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
+    if isinstance(recipe.wavlm, dict) and recipe.pruning.layers:
+        last, layers = len(recipe.wavlm["layers"]), recipe.pruning.layers
+        if max(layers) > last:
+            refuse("pruning.layers", f"at most {last} (last layer of `wavlm`)", max(layers))
+
+
+def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that are given, checked with the others"""
+    options = section(ConformerOptions, given, "conformer")
+    if options.input_dim % options.num_heads:
+        expected = f"a multiple of `conformer.num_heads` ({options.num_heads})"
+        refuse("conformer.input_dim", expected, options.input_dim)
+    if options.depthwise_conv_kernel_size % 2 == 0:
+        key = "conformer.depthwise_conv_kernel_size"
+        refuse(key, "odd", options.depthwise_conv_kernel_size)
+    return {name: getattr(options, name) for name in given}
+
+
+def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete dictionary of a WavLMConfig"""
+    if "preset" in wavlm:
+        return WavLMConfig.preset(section(Preset, wavlm, "wavlm").preset).to_dict()
+    try:
+        return WavLMConfig.from_dict(wavlm).to_dict()
+    except (TypeError, ValueError) as error:
+        # when the message starts with the name of a field, this makes it a full key
+        message = re.sub("^`", "`wavlm.", str(error))
+        if message == str(error):
+            message = f"`wavlm` does not describe an encoder: {error}"
+        raise ValueError(message) from error
+
+
+def _folder_or_hub_id(key: str, name: str, folder: Path, check: bool) -> str:
+    local = folder / os.path.expanduser(name)
+    if os.path.isdir(local):
+        return str(local)
+    if check and (os.path.exists(local) or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name)):
+        preset = f" (as a preset, {{preset: {name}}})" if name in PRESETS else ""
+        refuse(key, f"a local folder or a hub id (owner/name){preset}", name)
+    return name

@@ -1,0 +1,151 @@
+"""Folder of a recipe: what may change in a recipe once stages have begun"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..files.atomic import remove_drafts_of
+from ..files.folders import Difference, check_new, claim_new, find_differences, write_yaml
+from ..files.moved_folders import is_moved
+from .config import Recipe
+
+# name: title, in the order in which stages are run
+STAGES = {
+    "fine_tune": "Fine-tuning",
+    "prune": "Pruning",
+    "distil": "Distilling",
+    "train": "Training",
+}
+
+
+RECIPE, PIPELINE = "recipe.yml", "pipeline"
+
+
+# names in the folder of a stage
+MODEL, LAST = "model.ckpt", Path("checkpoints", "last.ckpt")
+
+
+# keys that nothing of what was learned depends on
+FREE = (
+    "num_workers",
+    "in_memory",
+    "max_skipped_steps",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.strategy",
+    "trainer.num_nodes",
+    "export",
+)
+
+
+# keys of files and folders, which move with the folder of the recipe
+PATHS = ("database", "checkpoint", "wavlm", "export.parts")
+
+
+def stage_folder(output: Path, name: str) -> Path:
+    """Folder of a stage"""
+    return output / f"{[*STAGES].index(name) + 1}-{name.replace('_', '-')}"
+
+
+def begun_stages(output: Path) -> list[str]:
+    """Names of the stages that have learned something"""
+    files = {name: stage_folder(output, name) for name in STAGES}
+    return [
+        name for name, folder in files.items() if any((folder / x).is_file() for x in (MODEL, LAST))
+    ]
+
+
+def check_folder(output: Path, recipe: Recipe):
+    """Check that a folder is new, or that of a recipe: see `claim_recipe`, which also writes there
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if (output / RECIPE).is_file():
+        check_recipe(output, recipe)
+        return
+    remove_drafts_of(output / RECIPE)
+    check_new(output, "output")
+
+
+def claim_recipe(output: Path, recipe: Recipe):
+    """Make a folder that of a recipe, or check that it is
+
+    The pipeline of the folder is removed when it depends on a value that has changed.
+
+    Parameters
+    ----------
+    output : Path
+        Must not exist, be empty, or come from the same recipe, but for what may change.
+    recipe : Recipe
+
+    Raises
+    ------
+    ValueError
+        If the folder is in use by anything else, or if a stage that has begun depends on a value
+        that has changed.
+    """
+    if not (output / RECIPE).is_file():
+        claim_new(output, RECIPE, recipe.to_dict())
+        return
+    differences = check_recipe(output, recipe)
+    if any(not _is_free(key) or key.startswith("export.") for key in differences):
+        remove_pipeline(output)
+    write_yaml(recipe.to_dict(), output / RECIPE)
+
+
+def check_recipe(output: Path, recipe: Recipe) -> list[str]:
+    """Check that a recipe has changed only where nothing that was learned depends on it
+
+    Returns
+    -------
+    keys : list of str
+        Values that have changed.
+
+    Raises
+    ------
+    ValueError
+        If a stage that has begun depends on one of them: the message names key, values, folders.
+    """
+    differences = find_differences(output / RECIPE, recipe.to_dict())
+    differences = [x for x in differences if not _is_moved(x, output)]
+    begun = begun_stages(output)
+    refused = [(x, stages) for x in differences if (stages := _depending(x.key, begun))]
+    if not refused:
+        return [difference.key for difference in differences]
+    values = ", ".join(str(difference) for difference, _ in refused)
+    depending = {name for _, stages in refused for name in stages}
+    folders = ", ".join(stage_folder(output, name).name for name in begun if name in depending)
+    raise ValueError(
+        f"`output` must be new, or the folder of the same recipe, found {str(output)!r}, whose "
+        f"{RECIPE} has other values of {values}, with which {folders} began: remove {folders} to "
+        "start again from there, or choose another folder."
+    )
+
+
+def remove_pipeline(output: Path):
+    """Remove the pipeline of models that are not the last ones any more"""
+    if (output / PIPELINE).is_dir():
+        shutil.rmtree(output / PIPELINE)
+
+
+def _is_moved(difference: Difference, output: Path) -> bool:
+    key, here, there = difference.key, difference.here, difference.there
+    return key in PATHS and is_moved(here, there, output, RECIPE)
+
+
+def _is_free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in FREE)
+
+
+def _depending(key: str, begun: Sequence[str]) -> list[str]:
+    """Stages, among those that have begun, that depend on a value: later ones too"""
+    if _is_free(key):
+        return []
+    section, *names = key.split(".")
+    first = {"stages": names[:1], "pruning": ["prune"]}.get(section, ["fine_tune"])[0]
+    return [name for name in [*STAGES][[*STAGES].index(first) :] if name in begun]

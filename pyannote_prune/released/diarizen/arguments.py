@@ -1,0 +1,94 @@
+"""What `config.toml` says, with every value checked"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from ...files.schema import rule, section
+
+Arguments = TypeVar("Arguments")
+
+
+@dataclass(frozen=True)
+class ModelArguments:
+    """Arguments of DiariZen's model, and their values when they are not given"""
+
+    wavlm_src: str = rule("wavlm_base", expected="the name of a structure, or of a WavLM file")
+    wavlm_layer_num: int = rule(13, minimum=2)
+    wavlm_feat_dim: int = rule(768, minimum=1)
+    attention_in: int = rule(256, minimum=1)
+    ffn_hidden: int = rule(1024, minimum=1)
+    num_head: int = rule(4, minimum=1)
+    num_layer: int = rule(4, minimum=1)
+    kernel_size: int = rule(31, minimum=1)
+    dropout: float = rule(0.1, minimum=0, below=1)
+    use_posi: bool = False
+    output_activate_function: bool | str = False
+    max_speakers_per_chunk: int = rule(4, minimum=1)
+    max_speakers_per_frame: int = rule(2, minimum=1)
+    chunk_size: float = rule(5.0, above=0)
+    num_channels: int = rule(8, minimum=1)
+    selected_channel: int = rule(0, minimum=0)
+    sample_rate: int = rule(16000, minimum=1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Windows on which a released model is used, if that is not what it was trained on"""
+
+    seg_duration: float | None = rule(None, above=0)
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How windows are processed"""
+
+    segmentation_step: float = rule(above=0, maximum=1)
+    batch_size: int = rule(minimum=1)
+    apply_median_filtering: bool
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """What all clusterings have"""
+
+    min_speakers: int = rule(minimum=1)
+    max_speakers: int = rule(minimum=1)
+    ahc_threshold: float = rule(minimum=0)
+
+
+@dataclass(frozen=True)
+class VBx(Clustering):
+    """Bayesian clustering after an agglomerative one. pyannote.audio has some values built in"""
+
+    Fa: float = rule(above=0)
+    Fb: float = rule(above=0)
+    ahc_criterion: str = rule(choices=("distance",))
+    lda_dim: int = rule(minimum=128, maximum=128, expected="128, as in pyannote.audio")
+    max_iters: int = rule(minimum=20, maximum=20, expected="20, as in pyannote.audio")
+
+
+@dataclass(frozen=True)
+class Agglomerative(Clustering):
+    """Agglomerative clustering alone"""
+
+    min_cluster_size: int = rule(minimum=1)
+
+
+CLUSTERING = {"VBxClustering": VBx, "AgglomerativeClustering": Agglomerative}
+
+
+@dataclass(frozen=True)
+class Method:
+    """Which of them"""
+
+    method: str = rule(choices=tuple(CLUSTERING))
+
+
+def known(cls: type[Arguments], config: Mapping[str, Any], name: str) -> Arguments:
+    """Arguments of a section of `config.toml`, which may have others"""
+    arguments = config.get(name, {}).get("args", {})
+    names = [field.name for field in fields(cls)]
+    return section(cls, {k: v for k, v in arguments.items() if k in names}, f"{name}.args")

@@ -1,0 +1,94 @@
+"""Inference settings of released models"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...pipeline.settings import MEDIAN_FILTER, MIN_CLEAN_RATIO, DiarizationSettings
+from .arguments import CLUSTERING, Clustering, Inference, Method, VBx, known
+from .repository import CONFIG, find_repository, read_config
+
+
+def load_settings(
+    source: str | Path,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+) -> DiarizationSettings:
+    """Inference settings of a model released by DiariZen
+
+    Parameters
+    ----------
+    source : str or Path
+        Hub id or local folder.
+    revision, token, cache_dir : optional
+        See `huggingface_hub.snapshot_download`.
+
+    Returns
+    -------
+    settings : DiarizationSettings
+        Window step, median filter and clustering of `config.toml`, for `export_pipeline`.
+        The window length is among the specifications of the model.
+
+    Raises
+    ------
+    OSError
+        If `source` cannot be found.
+    ValueError
+        If a setting is missing, or cannot be reproduced by pyannote.audio.
+    """
+    folder = find_repository(source, revision, token, cache_dir)
+    config = read_config(folder)
+    try:
+        inference = known(Inference, config, "inference")
+        method = known(Method, config, "clustering").method
+        clustering = known(CLUSTERING[method], config, "clustering")
+        return DiarizationSettings(
+            clustering=method,
+            parameters=_parameters(clustering),
+            segmentation_step=inference.segmentation_step,
+            segmentation_batch_size=inference.batch_size,
+            embedding_batch_size=inference.batch_size,
+            embedding_exclude_overlap=True,
+            # `config.toml` can only switch it on or off
+            median_filter=MEDIAN_FILTER if inference.apply_median_filtering else 1,
+            min_speakers=clustering.min_speakers,
+            max_speakers=clustering.max_speakers,
+            min_clean_ratio=MIN_CLEAN_RATIO,
+            constrained_assignment=True,
+            first_channel=True,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{str(folder / CONFIG)!r} does not have settings that pyannote.audio can reproduce: "
+            f"{error} Otherwise, give a `DiarizationSettings` of yours instead."
+        ) from error
+
+
+def find_plda(
+    source: str | Path,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+) -> Path | None:
+    """Folder of the PLDA of a released model, if its clustering needs one and it comes with one
+
+    Parameters
+    ----------
+    source, revision, token, cache_dir
+        See `load_settings`.
+    """
+    folder = find_repository(source, revision, token, cache_dir)
+    method = known(Method, read_config(folder), "clustering").method
+    found = folder / "plda"
+    return found if method == "VBxClustering" and found.is_dir() else None
+
+
+def _parameters(clustering: Clustering) -> dict[str, Any]:
+    """Hyper-parameters of a clustering of pyannote.audio"""
+    threshold = clustering.ahc_threshold
+    if isinstance(clustering, VBx):
+        return {"threshold": threshold, "Fa": clustering.Fa, "Fb": clustering.Fb}
+    size = clustering.min_cluster_size
+    return {"method": "centroid", "min_cluster_size": size, "threshold": threshold}

@@ -1,0 +1,398 @@
+"""The pyannote.audio model"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import torch.nn as nn
+from pyannote.audio.core.model import Model
+from pyannote.audio.core.task import Specifications, Task
+from pyannote.audio.utils.params import merge_dict
+from torch import Tensor
+from torchaudio.models import Conformer
+
+from ..files.messages import did_you_mean
+from ..wavlm.config import WavLMConfig
+from ..wavlm.encoder import WavLM
+from ..wavlm.gating import attach_gates
+from ..wavlm.geometry import receptive_field_size
+from ..wavlm.huggingface import load_huggingface
+from ..wavlm.waveforms import check_samples
+from ..wavlm.weights import check_keys
+from .safetensors_file import is_safetensors
+from .samples import CheckedAudio
+from .validation import ValidationOfAllProcesses
+
+# modules that a task may add to the model: pyannote.audio saves them, inference ignores them
+TASK_MODULES = ("loss_func", "validation_metric")
+
+
+class WavLMSegmentation(ValidationOfAllProcesses, Model):
+    """WavLM-based speaker segmentation
+
+    WavLM > weighted sum of layers > Conformer > classifier
+
+    Parameters
+    ----------
+    wavlm : str, Path, WavLMConfig or dict
+        Hub id or local folder in Hugging Face layout (pretrained weights), or structure of an
+        encoder (random weights). Saved as the dictionary of the structure, so that checkpoints
+        are loaded without any download.
+    conformer : dict, optional
+        Keyword arguments of `torchaudio.models.Conformer`.
+        Defaults to {"input_dim": 256, "num_heads": 4, "ffn_dim": 1024, "num_layers": 4,
+        "depthwise_conv_kernel_size": 31, "dropout": 0.1}.
+    units : tuple of str, optional
+        What has gates in WavLM (see `gate`). Defaults to nothing.
+    wavlm_learning_rate, learning_rate : float, optional
+        Learning rates of AdamW for WavLM and for everything else.
+        Default to 2e-5 and 1e-3.
+    sample_rate : int, optional
+        Must be 16000 (Hz), that of WavLM.
+    num_channels : int, optional
+        Must be 1 (mono).
+    task : Task, optional
+        Task addressed by the model.
+
+    Shape
+    -----
+    waveforms : (batch_size, 1, num_samples) torch.Tensor
+        At least 400 samples (25 ms).
+    scores : (batch_size, num_frames, num_classes) torch.Tensor
+        Log-probabilities for powerset classes, probabilities for others, at 50 frames per second.
+
+    Raises
+    ------
+    ValueError
+        If an option is impossible, if waveforms are not mono, too short, or not finite,
+        or if a checkpoint does not fit.
+    OSError
+        If `wavlm` cannot be found.
+
+    References
+    ----------
+    Han et al., "Fine-tune Before Structured Pruning: Towards Compact and Accurate Self-Supervised
+    Models for Speaker Diarization", Interspeech 2025.
+
+    Gulati et al., "Conformer: Convolution-augmented Transformer for Speech Recognition",
+    Interspeech 2020.
+    """
+
+    CONFORMER_DEFAULTS = {
+        "input_dim": 256,
+        "num_heads": 4,
+        "ffn_dim": 1024,
+        "num_layers": 4,
+        "depthwise_conv_kernel_size": 31,
+        "dropout": 0.1,
+    }
+
+    def __init__(
+        self,
+        wavlm: str | Path | WavLMConfig | Mapping[str, Any],
+        conformer: dict | None = None,
+        units: Collection[str] = (),
+        wavlm_learning_rate: float = 2e-5,
+        learning_rate: float = 1e-3,
+        sample_rate: int = 16000,
+        num_channels: int = 1,
+        task: Task | None = None,
+    ):
+        if sample_rate != 16000:
+            raise ValueError(
+                f"`sample_rate` must be 16000, found {sample_rate}: WavLM was pretrained at 16 kHz "
+                "(files at other rates are resampled when pyannote.audio reads them)."
+            )
+        if num_channels != 1:
+            raise ValueError(
+                f"`num_channels` must be 1, found {num_channels}: the model is mono "
+                "(files are downmixed when pyannote.audio reads them)."
+            )
+        super().__init__(sample_rate=sample_rate, num_channels=num_channels, task=task)
+        self.audio = CheckedAudio(sample_rate=sample_rate, mono="downmix")
+
+        self.wavlm = _encoder(wavlm, units)
+        conformer = self._conformer_options(conformer)
+        # Lightning saves the current values of these variables
+        wavlm, units = self.wavlm.config.to_dict(), list(units)
+        self.save_hyperparameters(
+            "wavlm", "conformer", "units", "wavlm_learning_rate", "learning_rate"
+        )
+
+        num_states, dim = self.wavlm.config.num_layers + 1, conformer["input_dim"]
+        self.layer_weights = nn.Parameter(torch.full((num_states,), 1 / num_states))
+        self.projection = nn.Linear(self.wavlm.config.embed_dim, dim)
+        self.norm = nn.LayerNorm(dim)
+        self.conformer = Conformer(**conformer)
+
+    @Model.task.setter
+    def task(self, task: Task | None):
+        """Assign another task: what the previous one attached to the model is gone"""
+        for name in TASK_MODULES:
+            if hasattr(self, name):
+                delattr(self, name)
+        Model.task.fset(self, task)
+
+    @property
+    def dimension(self) -> int:
+        """Number of output classes"""
+        if isinstance(self.specifications, tuple):
+            raise ValueError("WavLMSegmentation does not support multi-tasking.")
+        if self.specifications.powerset:
+            return self.specifications.num_powerset_classes
+        return len(self.specifications.classes)
+
+    def build(self):
+        keeps_head = getattr(self.task, "keeps_head", False) and hasattr(self, "classifier")
+        if keeps_head and self.classifier.out_features != self.dimension:
+            raise ValueError(
+                f"The model must have the {self.dimension} classes of its task, which does not "
+                f"train the classifier, found {self.classifier.out_features}: make the model from "
+                "the teacher of the task, with `gate(teacher)`."
+            )
+        self.classifier = nn.Linear(self.hparams.conformer["input_dim"], self.dimension)
+        self.activation = self.default_activation()
+
+    def num_frames(self, num_samples: int) -> int:
+        """Compute number of output frames
+
+        Parameters
+        ----------
+        num_samples : int
+            Number of input samples.
+
+        Returns
+        -------
+        num_frames : int
+            Number of output frames, 0 if there are less samples than the receptive field.
+        """
+        return self.wavlm.num_frames(num_samples)
+
+    def receptive_field_size(self, num_frames: int = 1) -> int:
+        """Compute size of receptive field
+
+        Parameters
+        ----------
+        num_frames : int, optional
+            Number of frames in the output signal.
+
+        Returns
+        -------
+        receptive_field_size : int
+            Receptive field size, in samples. That of attention, i.e. the whole chunk, is ignored.
+        """
+        return receptive_field_size(self.wavlm.config.convolutions, num_frames)
+
+    def receptive_field_center(self, frame: int = 0) -> float:
+        """Compute center of receptive field
+
+        Parameters
+        ----------
+        frame : int, optional
+            Frame index.
+
+        Returns
+        -------
+        receptive_field_center : float
+            Position of the center, in samples: 199.5 for the first frame, which sees samples 0 to
+            399. Truncating the halves of even kernels, as pyannote's own helper does, would
+            move it to 79, and start frames 7.5 ms before the audio.
+        """
+        size = self.receptive_field_size(1)
+        hop = self.receptive_field_size(2) - size
+        return frame * hop + (size - 1) / 2
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Pass forward
+
+        Parameters
+        ----------
+        waveforms : (batch_size, 1, num_samples) torch.Tensor
+
+        Returns
+        -------
+        scores : (batch_size, num_frames, num_classes) torch.Tensor
+        """
+        self._check_waveforms(waveforms)
+        hidden_states = self.wavlm(waveforms[:, 0])
+        outputs = sum(
+            w * hidden for w, hidden in zip(self.layer_weights, hidden_states, strict=True)
+        )
+        # (batch_size, num_frames, embed_dim)
+
+        outputs = self.norm(self.projection(outputs))
+        # (batch_size, num_frames, input_dim)
+
+        # chunks all have the same length: without padding mask, attention is faster
+        outputs = outputs.transpose(0, 1)
+        for layer in self.conformer.conformer_layers:
+            outputs = layer(outputs, key_padding_mask=None)
+        outputs = outputs.transpose(0, 1)
+
+        scores = self.classifier(outputs)
+        if torch.is_autocast_enabled(scores.device.type):
+            # losses, and the matching of speakers, are in single precision
+            scores = scores.float()
+            with torch.autocast(scores.device.type, enabled=False):
+                return self.activation(scores)
+        return self.activation(scores)
+
+    def in_precision(self, dtype: torch.dtype | None) -> WavLMSegmentation:
+        """View of this model, whose WavLM computes in another precision at inference
+
+        Parameters
+        ----------
+        dtype : torch.dtype or None
+            Of matrix products: `torch.bfloat16`, or None for that of weights.
+
+        Returns
+        -------
+        view : WavLMSegmentation
+            It has the same weights, whatever becomes of them. This model stays as it is.
+        """
+        view = copy.copy(self)
+        view._modules = self._modules | {"wavlm": self.wavlm.in_precision(dtype)}
+        return view
+
+    def on_fit_start(self):
+        """Train in training mode, however the model was made, loaded or used before
+
+        Models are loaded in evaluation mode, which Lightning leaves as it is. What was frozen, by
+        pyannote.audio's methods or otherwise, stays in the mode that it is in.
+        """
+        super().on_fit_start()
+        frozen = [module for module in self.modules() if not module.training and _is_frozen(module)]
+        self.train()
+        for module in frozen:
+            module.eval()
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Callbacks that a task of this package needs (stock tasks have none)"""
+        callbacks = list(super().configure_callbacks())
+        if hasattr(self.task, "configure_callbacks"):
+            callbacks += self.task.configure_callbacks()
+        return callbacks
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW, with a smaller learning rate for WavLM, unless the task knows better"""
+        if hasattr(self.task, "configure_optimizers"):
+            return self.task.configure_optimizers()
+        wavlm, rest = [], []
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                (wavlm if name.startswith("wavlm.") else rest).append(parameter)
+        groups = [
+            {"params": wavlm, "lr": self.hparams.wavlm_learning_rate},
+            {"params": rest, "lr": self.hparams.learning_rate},
+        ]
+        return torch.optim.AdamW([group for group in groups if group["params"]])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]):
+        """Save specifications as plain values, which can be loaded without executing anything"""
+        super().on_save_checkpoint(checkpoint)
+        ours = checkpoint["pyannote.audio"]
+        if isinstance(ours["specifications"], Specifications):
+            # those of `MultiLabelSegmentation` have an array of NumPy
+            plain = copy.copy(ours["specifications"])
+            plain.classes = [str(name) for name in plain.classes]
+            ours["specifications"] = plain
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]):
+        """Check that the checkpoint fits, since pipelines load with `strict=False`"""
+        architecture = checkpoint.get("pyannote.audio", {}).get("architecture", {})
+        if architecture.get("class") != type(self).__name__:
+            raise ValueError(
+                f"The checkpoint must be that of a {type(self).__name__}, found "
+                f"{architecture.get('class', 'no pyannote.audio model')}: "
+                "load it with pyannote.audio's `Model.from_pretrained`."
+            )
+        super().on_load_checkpoint(checkpoint)
+        check_keys(
+            without_task_modules(self.state_dict()),
+            without_task_modules(checkpoint["state_dict"]),
+            source="the checkpoint",
+        )
+
+    @classmethod
+    def from_pretrained(cls, checkpoint, *args, **kwargs) -> WavLMSegmentation:
+        """Load pretrained model: see `pyannote.audio.Model.from_pretrained`
+
+        That trusts the file, whatever its pickle does. A ".safetensors" file is loaded without
+        executing anything (with `map_location` as only option), in evaluation mode.
+        """
+        if is_safetensors(checkpoint):
+            return _load_safetensors(checkpoint, *args, **kwargs)
+        model = super().from_pretrained(checkpoint, *args, **kwargs)
+        if not isinstance(model, cls):
+            raise ValueError(
+                f"`checkpoint` must be that of a {cls.__name__}, found "
+                f"{type(model).__name__}: load it with pyannote.audio's `Model.from_pretrained`."
+            )
+        return model
+
+    def _conformer_options(self, options: dict | None) -> dict[str, Any]:
+        allowed = [*self.CONFORMER_DEFAULTS, "use_group_norm", "convolution_first"]
+        for key in options or {}:
+            if key not in allowed:
+                raise ValueError(
+                    f"Unknown key {key!r} in `conformer`{did_you_mean(key, allowed)}: "
+                    "it takes the arguments of `torchaudio.models.Conformer`."
+                )
+        return merge_dict(self.CONFORMER_DEFAULTS, options)
+
+    def _check_waveforms(self, waveforms: Tensor):
+        check_samples(waveforms)
+        if waveforms.ndim != 3 or waveforms.shape[1] != 1:
+            raise ValueError(
+                "`waveforms` must have shape (batch_size, 1, num_samples), found "
+                f"{tuple(waveforms.shape)}: select one channel, or average them."
+            )
+        if not waveforms.isfinite().all():
+            raise ValueError(
+                "`waveforms` must be finite, found NaN or infinite samples: "
+                "check the audio file and the augmentation."
+            )
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    """Whether a module has parameters, none of which is trained"""
+    parameters = [*module.parameters()]
+    return bool(parameters) and not any(p.requires_grad for p in parameters)
+
+
+def _load_safetensors(
+    path: str | Path, map_location: str | torch.device | None = None, strict: bool = True
+) -> WavLMSegmentation:
+    # which imports this module
+    from .checkpoint import load_checkpoint
+
+    # weights that do not fit are always refused, strict or not
+    return load_checkpoint(path).to(map_location or "cpu")
+
+
+def without_task_modules(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State dict of the model alone"""
+    return {
+        key: tensor
+        for key, tensor in state_dict.items()
+        if key.split(".", 1)[0] not in TASK_MODULES
+    }
+
+
+def _encoder(wavlm: str | Path | WavLMConfig | Mapping[str, Any], units: Collection[str]) -> WavLM:
+    if isinstance(wavlm, WavLMConfig):
+        return WavLM(wavlm, units)
+    if isinstance(wavlm, Mapping):
+        return WavLM(WavLMConfig.from_dict(wavlm), units)
+    if isinstance(wavlm, str | Path):
+        encoder = load_huggingface(wavlm)
+        return attach_gates(encoder, units) if units else encoder
+    raise TypeError(
+        "`wavlm` must be a hub id, a local folder, a WavLMConfig or its dictionary, "
+        f"found {type(wavlm).__name__}."
+    )

@@ -1,0 +1,155 @@
+"""Checkpoints as safetensors files: weights, and a description that is read, never executed
+
+The description is a JSON text among the metadata of the file. Class, hyper-parameters and
+specifications are plain numbers and strings, from which a model is rebuilt by the code that is
+installed.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..files.atomic import whole
+from ..files.schema import rule, section
+from ..files.sources import check_is_file
+from ..version import __version__
+from .specifications import specifications_from_dict, specifications_to_dict
+
+SUFFIX = ".safetensors"
+
+
+# of the metadata
+KEY = "pyannote_prune"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the file says of its model, and the checksum of weights
+
+    The latter is for accidents: who alters a file on purpose can alter its checksum.
+    """
+
+    architecture: str
+    hyper_parameters: dict[str, Any]
+    specifications: dict[str, Any]
+    versions: dict[str, Any]
+    checksum: int = rule(minimum=0)
+
+
+def is_safetensors(path: object) -> bool:
+    """Whether a path names such a file"""
+    return isinstance(path, str | Path) and str(path).lower().endswith(SUFFIX)
+
+
+def write_tensors(checkpoint: Mapping[str, Any], path: str | Path):
+    """Write a checkpoint of pyannote.audio as a safetensors file, in one go
+
+    Parameters
+    ----------
+    checkpoint : dict
+        What pyannote.audio would save.
+    path : str or Path
+
+    Raises
+    ------
+    ValueError
+        If specifications are not those of a segmentation model.
+    """
+    ours = checkpoint["pyannote.audio"]
+    # safetensors files have no strides, and no memory shared by two tensors
+    weights = {
+        key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, tensor in checkpoint["state_dict"].items()
+    }
+    description = Description(
+        architecture=ours["architecture"]["class"],
+        hyper_parameters=dict(checkpoint["hyper_parameters"]),
+        specifications=specifications_to_dict(ours["specifications"]),
+        versions={**ours["versions"], "pyannote-prune": __version__},
+        checksum=_checksum(weights),
+    )
+    text = json.dumps(asdict(description), allow_nan=False)
+    with whole(path) as draft:
+        # without "format", `transformers` and others would not know whose tensors these are
+        save_file(weights, draft, {"format": "pt", KEY: text})
+
+
+def read_tensors(path: str | Path) -> dict[str, Any]:
+    """Read what `write_tensors` wrote
+
+    Returns
+    -------
+    checkpoint : dict
+        What pyannote.audio would have loaded.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, or does not describe a model: the message names the file.
+    """
+    check_is_file(path)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    # what safetensors raises depends on what is wrong, from the header to unknown types
+    except Exception as error:
+        raise ValueError(
+            f"{str(path)!r} could not be read: it is truncated, damaged, or not a safetensors "
+            f"file. Download or copy it again. ({error})"
+        ) from error
+    if KEY not in metadata:
+        raise ValueError(
+            f"{str(path)!r} must describe a model in its metadata ({KEY!r}), as files written by "
+            "`save_checkpoint` do, found weights alone. For WavLM in Hugging Face layout, give the "
+            "folder of that file to `pyannote-prune convert`."
+        )
+    try:
+        description = section(Description, _parse(metadata[KEY]), KEY)
+        specifications = specifications_from_dict(description.specifications)
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} does not describe a model: {error}") from error
+    if _checksum(weights) != description.checksum:
+        raise ValueError(
+            f"{str(path)!r} is damaged: weights do not have the checksum that its metadata say. "
+            "Download or copy it again."
+        )
+    return {
+        "state_dict": weights,
+        "hyper_parameters": description.hyper_parameters,
+        "pyannote.audio": {
+            "versions": description.versions,
+            "architecture": {"class": description.architecture},
+            "specifications": specifications,
+        },
+    }
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"`{KEY}` is not valid JSON ({error}).") from error
+
+
+def _checksum(weights: Mapping[str, Tensor]) -> int:
+    """Of names, types, shapes and bits"""
+    total = 0
+    for key in sorted(weights):
+        tensor = weights[key]
+        total = zlib.crc32(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)
+        if tensor.numel():
+            total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), total)
+    return total

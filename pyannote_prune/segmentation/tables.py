@@ -1,0 +1,73 @@
+"""Tables about a model"""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from ..wavlm.config import WavLMConfig
+from ..wavlm.cost import Cost, cost, cost_per_part
+from .model import WavLMSegmentation
+
+
+def structure_table(config: WavLMConfig, title: str | None = None) -> Table:
+    """What is left of an encoder, part by part
+
+    Parameters
+    ----------
+    config : WavLMConfig
+    title : str, optional
+
+    Returns
+    -------
+    table : rich.table.Table
+        One row per part, with parameters and multiply-accumulate operations per second of audio.
+    """
+    table = Table(title=title, show_footer=True)
+    total = cost(config)
+    table.add_column("Part", footer="WavLM")
+    table.add_column("Left")
+    table.add_column("Parameters", justify="right", footer=f"{total.parameters:,}")
+    table.add_column("MACs / s", justify="right", footer=_millions(total.macs_per_second))
+    left = {
+        "extractor": " ".join(str(c.channels) for c in config.convolutions) + " channels",
+        "projection": f"{config.convolutions[-1].channels} to {config.embed_dim}",
+        "position": f"kernel {config.position_kernel}, {config.position_groups} groups",
+    }
+    for part, value in cost_per_part(config).items():
+        if part.startswith("layers."):
+            index = int(part.removeprefix("layers."))
+            left[part] = _layer(config, index)
+        table.add_row(part, left[part], f"{value.parameters:,}", _millions(value.macs_per_second))
+    return table
+
+
+def specifications_lines(model: WavLMSegmentation) -> list[str]:
+    """What the model takes and gives, and the size of its head"""
+    specifications = model.specifications
+    encoder: Cost = cost(model.wavlm)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    classes = (
+        f"{specifications.num_powerset_classes} powerset classes of at most "
+        f"{specifications.powerset_max_classes} out of {len(specifications.classes)} speakers"
+        if specifications.powerset
+        else f"{len(specifications.classes)} classes: {', '.join(specifications.classes)}"
+    )
+    return [
+        f"Window: {specifications.duration:g} s",
+        f"Classes: {classes}",
+        f"Parameters: {total:,} ({total - encoder.parameters:,} of them outside WavLM)",
+    ]
+
+
+def _layer(config: WavLMConfig, index: int) -> str:
+    layer = config.layers[index]
+    heads = ", ".join(map(str, layer.heads))
+    attention = (
+        f"{len(layer.heads)}/{config.num_heads} heads ({heads})" if heads else "no attention"
+    )
+    neurons = f"{layer.neurons} neurons" if layer.neurons else "no feed-forward"
+    return f"{attention}, {neurons}"
+
+
+def _millions(value: float) -> str:
+    return f"{value / 1e6:,.1f} M"

@@ -1,0 +1,109 @@
+"""Resume training exactly: samples and random numbers"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from torch.utils.data import get_worker_info
+
+from ..data.protocol import check_protocol
+from ..files.atomic import draft_of, writing
+from .workers import num_batches_seen
+
+
+class ResumableSamples:
+    """Mixin for pyannote.audio's tasks: skip training samples that were seen before interruption
+
+    The sequence of samples of each worker depends on global seed, rank, worker and epoch, which is
+    pyannote.audio's doing.
+
+    Raises
+    ------
+    ValueError
+        Before training, if there is nothing to train on.
+    """
+
+    # where prepared data go: one that all machines see, when there are several of them
+    folder: Path | None = None
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Callbacks that training needs, whatever the trainer has (see `WavLMSegmentation`)"""
+        return [SeedEachStep()]
+
+    def prepare_data(self):
+        """Prepare data, or say why there is none"""
+        if self.folder is not None:
+            # the first process of each machine comes here
+            if rank_zero_only.rank > 0:
+                return
+            self.cache = draft_of(self.folder / "data")
+        try:
+            with writing(self.folder / "data" if self.folder else tempfile.gettempdir()):
+                super().prepare_data()
+        except Exception as error:
+            check_protocol(self.protocol, self.duration, getattr(self, "in_memory", False))
+            if isinstance(error, OSError):
+                raise
+            raise ValueError(
+                f"pyannote.audio cannot prepare the data of {self.protocol.name} "
+                f"({type(error).__name__}: {error})."
+            ) from error
+
+    def train__iter__(self) -> Iterator[dict]:
+        """Iterate over training samples, from where training was interrupted"""
+        num_batches = num_batches_seen(self.model)
+        worker = get_worker_info()
+        if worker is not None:
+            # workers take turns, and the first one always starts: each of them takes over from
+            # the worker whose turn it was
+            turn = (worker.id + num_batches) % worker.num_workers
+            object.__setattr__(worker, "id", turn)  # it is frozen
+            num_batches = max(0, math.ceil((num_batches - turn) / worker.num_workers))
+        samples = super().train__iter__()
+        for _ in range(num_batches * self.batch_size):
+            next(samples)
+        yield from samples
+
+
+class SeedEachStep(lightning.Callback):
+    """Seed torch before each training batch, from its place in the training
+
+    Dropout and gates are then the same whether training was interrupted or not. The seed of the
+    whole training is that of `lightning.seed_everything`, or else the one that an interrupted
+    training had, or else that of `torch.manual_seed`.
+    """
+
+    def __init__(self):
+        self.seed: int | None = None
+
+    def on_fit_start(self, trainer, pl_module):
+        if "PL_GLOBAL_SEED" in os.environ:
+            self.seed = int(os.environ["PL_GLOBAL_SEED"])
+        elif self.seed is None:
+            self.seed = torch.initial_seed()
+        self.seed = trainer.strategy.broadcast(self.seed)
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        place = (trainer.global_rank, trainer.current_epoch, batch_idx)
+        torch.manual_seed(step_seed(self.seed, *place))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]):
+        self.seed = state_dict["seed"]
+
+
+def step_seed(seed: int, rank: int, epoch: int, batch_idx: int) -> int:
+    """Seed of a training batch: 64 bits, which depend on all bits of its place"""
+    place = repr((seed, rank, epoch, batch_idx)).encode()
+    return int.from_bytes(hashlib.blake2b(place, digest_size=8).digest(), "big")

@@ -1,0 +1,78 @@
+"""Every arm has what it needs, and as many steps as those it is compared with"""
+
+from pathlib import Path
+
+import pytest
+
+from pyannote_prune.benchmark.accuracy import FULL, SMALL, Arm, Scale
+from pyannote_prune.benchmark.accuracy.recipes import recipe, stages
+from pyannote_prune.recipe.config import Recipe
+from pyannote_prune.wavlm.config import WavLMConfig
+
+
+def trained(scale: Scale) -> list[Arm]:
+    """Arms that are recipes"""
+    return [arm for arm in scale.arms() if arm.method != "pretrained"]
+
+
+@pytest.mark.parametrize("scale", [FULL, SMALL], ids=["full", "small"])
+def test_arms_come_after_those_that_they_need(scale):
+    arms = scale.arms()
+    assert len({arm.name for arm in arms}) == len(arms)
+    for index, arm in enumerate(arms):
+        assert arm.needs is None or arm.needs in arms[:index], arm
+
+
+def test_full_experiment_has_the_arms_that_were_asked_for():
+    groups = [arm.group for arm in FULL.arms()]
+    three_seeds = ["dense", "gates-50", "gates-80", "gates-90", "scratch-80", "scratch-90"]
+    three_seeds += [
+        "magnitude-80",
+        "magnitude-90",
+        "early-80",
+        "gates-80-macs",
+        "longer",
+    ]
+    for group in three_seeds:
+        assert groups.count(group) == 3, group
+    for group in ("gates-70", "gates-95"):
+        assert groups.count(group) == 1, group
+
+
+@pytest.mark.parametrize("scale", [FULL, SMALL], ids=["full", "small"])
+def test_all_models_that_are_compared_have_as_many_steps(scale):
+    def total(arm: Arm) -> int:
+        if arm.method == "pretrained":
+            return scale.pretrain
+        own = sum(stage["max_epochs"] for stage in stages(arm, scale).values())
+        start = arm.needs if arm.method != "scratch" else None
+        return own + (total(start) if start else 0)
+
+    numbers = {total(arm) for arm in scale.arms() if arm.method not in ("dense", "pretrained")}
+    assert numbers == {scale.pretrain + scale.fine_tune + scale.prune + scale.distil + scale.train}
+    rates = {
+        (stage["batch_size"], stage["max_steps_per_epoch"], stage["learning_rate"])
+        for arm in trained(scale)
+        for stage in stages(arm, scale).values()
+    }
+    assert len(rates) == 1
+
+
+@pytest.mark.parametrize("arm", trained(SMALL), ids=lambda arm: arm.name)
+def test_recipes_are_valid(arm):
+    start = {"checkpoint": Path("model.ckpt")}
+    if arm.method == "scratch":
+        start = {"wavlm": WavLMConfig.dense(**SMALL.wavlm)}
+    checked = Recipe.from_dict(recipe(arm, SMALL, Path("database.yml"), **start), check_files=False)
+    assert checked.pruning.target_sparsity == arm.sparsity
+    assert checked.pruning.objective == arm.objective
+    assert (checked.checkpoint is None) == (arm.method == "scratch")
+
+
+def test_some_arms_come_with_what_they_need():
+    arms = FULL.arms(["scratch-80"])
+    assert {arm.group for arm in arms} == {"pretrained", "dense", "gates-80", "scratch-80"}
+    assert len(arms) == 4 * FULL.num_seeds
+    assert arms == [arm for arm in FULL.arms() if arm in arms]
+    with pytest.raises(ValueError, match="`groups` must be among pretrained, .*found gates-85"):
+        FULL.arms(["gates-80", "gates-85"])

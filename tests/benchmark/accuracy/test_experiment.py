@@ -1,0 +1,225 @@
+"""The whole experiment on a tiny scale: finished, continued, failed, refused"""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from helpers import wait_for
+from pyannote.core import Annotation
+from pyannote.database.util import load_rttm
+from pyannote.metrics.diarization import DiarizationErrorRate
+from typer.testing import CliRunner
+from voices import FSDD, generate_voices
+
+from pyannote_prune.benchmark.accuracy import SMALL, Arm, Experiment
+from pyannote_prune.benchmark.accuracy.pretraining import pretrain
+from pyannote_prune.benchmark.accuracy.recipes import PROTOCOL
+from pyannote_prune.cli import app
+from pyannote_prune.files.pickles import read_safely
+from pyannote_prune.segmentation.checkpoint import load_checkpoint
+from pyannote_prune.training.progress import StepProgress
+from pyannote_prune.wavlm.config import WavLMConfig
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+TINY = replace(
+    SMALL,
+    name="tiny",
+    num_train=4,
+    num_development=1,
+    num_test=1,
+    epoch=2,
+    pretrain=1,
+    fine_tune=1,
+    prune=2,
+    warm_up=1,
+    distil=1,
+    train=1,
+)
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory) -> Path:
+    """Real voices where they are at hand, harmonic sounds otherwise"""
+    return FSDD if FSDD.is_dir() else generate_voices(tmp_path_factory.mktemp("voices"))
+
+
+@pytest.fixture(scope="module")
+def finished(voices, tmp_path_factory) -> Experiment:
+    experiment = Experiment(voices, tmp_path_factory.mktemp("tiny") / "run", TINY)
+    experiment(num_jobs=2)
+    return experiment
+
+
+def test_pruned_arms_have_the_size_that_they_are_compared_at(finished):
+    results = json.loads((finished.output / "results.json").read_text())
+    found = {arm["group"]: arm for arm in results["arms"]}
+    assert set(found) == {arm.group for arm in TINY.arms()}
+    for group in ("gates-80", "scratch-80", "magnitude-80", "early-80"):
+        assert found[group]["removed"] == pytest.approx(0.8, abs=0.005), group
+    dense, macs = found["dense"], found["gates-80-macs"]
+    removed = 1 - macs["macs_per_second"] / dense["macs_per_second"]
+    assert removed == pytest.approx(0.8, abs=0.005)
+    assert found["longer"]["parameters"] == dense["parameters"]
+    assert "test" not in found["pretrained"]
+    assert results["real_time_factors"]["gates-80"] < results["real_time_factors"]["dense"]
+
+
+def test_same_structure_other_weights(finished):
+    gates, scratch = (
+        load_checkpoint(finished._model(Arm(method, 1, 0.8))) for method in ("gates", "scratch")
+    )
+    assert gates.wavlm.config == scratch.wavlm.config
+    assert (gates.projection.weight != scratch.projection.weight).any()
+
+
+def test_arms_that_are_there_are_not_run_again(finished, tmp_path):
+    """Some results are lost: these arms alone are run again, and end as before"""
+    before = json.loads((finished.output / "results.json").read_text())
+    lost, kept = (finished.folder(Arm(m, 1, 0.8)) for m in ("gates", "magnitude"))
+    shutil.rmtree(lost)
+    stamp = (kept / "result.json").stat().st_mtime_ns
+    run = []
+    finished(num_jobs=2, report=lambda arm, result: run.append(arm.name))
+    after = json.loads((finished.output / "results.json").read_text())
+    assert sorted(run) == sorted(arm.name for arm in TINY.arms())
+    assert (kept / "result.json").stat().st_mtime_ns == stamp
+    for old, new in zip(before["arms"], after["arms"], strict=True):
+        assert old | {"seconds": None} == new | {"seconds": None}
+
+
+def test_killed_then_continued_ends_as_if_undisturbed(voices, finished, tmp_path):
+    """Some of the arms, which are the same whatever else is run"""
+    scale = replace(TINY, sparsities={"gates": {0.8: 1}, "magnitude": {0.8: 1}})
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from pyannote_prune.benchmark.accuracy import Experiment, Scale\n"
+        "if __name__ == '__main__':\n"
+        f"    scale = Scale(**{asdict(scale)!r})\n"
+        f"    Experiment(Path({str(voices)!r}), Path({str(tmp_path / 'run')!r}), scale)(2)\n"
+    )
+    process = subprocess.Popen([sys.executable, script])
+    wait_for(tmp_path / "run" / "arms" / "gates-80-seed1" / "run" / "2-prune", process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=90)
+    assert not alive
+
+    Experiment(voices, tmp_path / "run", scale)(num_jobs=2)
+    found, expected = (
+        {
+            f"{arm['group']}-{arm['seed']}": arm | {"seconds": None}
+            for arm in json.loads((folder / "results.json").read_text())["arms"]
+        }
+        for folder in (tmp_path / "run", finished.output)
+    )
+    assert len(found) == len(scale.arms()) < len(expected)
+    assert found == {name: expected[name] for name in found}
+
+
+def test_stopped_command_takes_its_arms_along(voices, tmp_path):
+    """And does not wait for their end, which may be hours away"""
+    command = ["-m", "pyannote_prune", "benchmark", "accuracy", voices, "--small", "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command), "--output", tmp_path / "run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for(tmp_path / "run" / "arms", process, timeout=300)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    assert output.splitlines()[-1] == "Stopped by SIGTERM: the same command goes on from there."
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+    assert not list((tmp_path / "run" / "arms").glob("*/result.json"))
+
+
+class Interrupted(Exception):
+    """What ends a training in this file"""
+
+
+def test_interrupted_pretraining_goes_on(voices, tmp_path, monkeypatch):
+    """From its last epoch, to the same model"""
+    scale = replace(TINY, pretrain=2)
+    database = Experiment(voices, tmp_path / "run", scale).write_data()
+    config = WavLMConfig.dense(**scale.wavlm)
+    expected = pretrain(config, scale, database, PROTOCOL, 1, tmp_path / "whole")
+
+    class Interrupting(StepProgress):
+        def on_train_epoch_start(self, trainer, model):
+            if trainer.current_epoch == 1:
+                raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pyannote_prune.benchmark.accuracy.pretraining.StepProgress", Interrupting)
+        with pytest.raises(Interrupted):
+            pretrain(config, scale, database, PROTOCOL, 1, tmp_path / "resumed")
+    assert not (tmp_path / "resumed" / "model.ckpt").exists()
+    content = read_safely(tmp_path / "resumed" / "last.ckpt")
+    assert content["epoch"] == 0
+    # names of voices as plain strings: an array of NumPy would be a pickle
+    names = content["pyannote.audio"]["specifications"].classes
+    assert {type(name) for name in names} == {str}
+    found = pretrain(config, scale, database, PROTOCOL, 1, tmp_path / "resumed")
+    a, b = (load_checkpoint(path).state_dict() for path in (found, expected))
+    assert all(torch.equal(a[key], value) for key, value in b.items())
+
+
+def test_failed_arm_is_named_and_others_go_on(voices, finished, tmp_path):
+    output = tmp_path / "run"
+    shutil.copytree(finished.output, output)
+    experiment = Experiment(voices, output, TINY)
+    shutil.rmtree(experiment.folder(Arm("magnitude", 1, 0.8)))
+    shutil.rmtree(experiment.folder(Arm("longer", 1)))
+    # its folder belongs to something else
+    (experiment.folder(Arm("magnitude", 1, 0.8)) / "run").mkdir(parents=True)
+    (experiment.folder(Arm("magnitude", 1, 0.8)) / "run" / "precious").touch()
+    with pytest.raises(RuntimeError, match=r"1 of 8 arms failed: magnitude-80-seed1.*seed1.log"):
+        experiment()
+    assert (experiment.folder(Arm("longer", 1)) / "result.json").is_file()
+
+
+def test_folder_of_another_experiment_is_refused(voices, finished):
+    with pytest.raises(ValueError, match=r"folder of the same experiment.*scale.epoch"):
+        Experiment(voices, finished.output, replace(TINY, epoch=3))()
+
+
+def test_small_scale_from_the_command_line(voices, tmp_path, monkeypatch):
+    """Of its arms, those that say whether pruning learns: others are those of the tiny scale"""
+    epochs = {"pretrain": 8, "fine_tune": 10, "prune": 8, "distil": 1, "train": 6}
+    scale = replace(SMALL, sparsities={"gates": {0.8: 1}}, **epochs)
+    monkeypatch.setattr("pyannote_prune.cli.accuracy.SMALL", scale)
+    output = tmp_path / "accuracy"
+    command = ["benchmark", "accuracy", str(voices), "--small", "--output", str(output)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    for name in ("table.md", "der-against-sparsity.png", "results.json"):
+        assert (output / name).is_file()
+    found = {arm["group"]: arm for arm in json.loads((output / "results.json").read_text())["arms"]}
+    rates = {group: arm["test"]["der"] for group, arm in found.items() if "test" in arm}
+    # in so few steps, no more than this: everything was trained, and pruning is not a disaster
+    assert 0 < rates["dense"] < rate_of_one_speaker(output / "data"), rates
+    assert rates["gates-80"] < rates["dense"] + 0.05, rates
+
+
+def rate_of_one_speaker(data: Path) -> float:
+    """Error rate of who hears nothing, and says that the same person speaks all the time"""
+    metric = DiarizationErrorRate()
+    for uri, reference in load_rttm(data / "test.rttm").items():
+        everything = reference.get_timeline().extent()
+        metric(reference, Annotation.from_records([(everything, "_", "somebody")]), uri=uri)
+    return abs(metric)

@@ -1,0 +1,120 @@
+"""Pipelines that are applied where machines stop, fill up, move and leave files"""
+
+import hashlib
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conversations import write_wav
+from helpers import largest_file
+from pyannote.audio import Pipeline
+from typer.testing import CliRunner
+
+from pyannote_prune import DiarizationSettings, export_pipeline
+from pyannote_prune.cli import app
+from pyannote_prune.cli.bars import Bars
+from pyannote_prune.files.atomic import WriteError
+from pyannote_prune.pipeline.apply import apply_pipeline
+from pyannote_prune.pipeline.load import _identity
+from pyannote_prune.pipeline.recordings import recordings_of_paths
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def apply(*arguments, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["apply", *map(str, arguments), "--device", "cpu"])
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def pipeline(checkpoint, parts, tmp_path_factory) -> Path:
+    settings = DiarizationSettings(segmentation_step=0.5)
+    return export_pipeline(checkpoint, tmp_path_factory.mktemp("apply") / "it", parts, settings)
+
+
+@pytest.fixture
+def recordings(tmp_path) -> Path:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name, samples in zip(
+        ("one", "other"), np.random.default_rng(0).standard_normal((2, 16000 * 4)), strict=True
+    ):
+        write_wav(folder / f"{name}.wav", 0.1 * samples)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name", [".DS_Store", "segmentation/._x", "config.journal", "README.md", ".git/config"]
+)
+def test_files_that_a_pipeline_is_not_loaded_from_do_not_change_it(
+    pipeline, recordings, tmp_path, name
+):
+    copied = shutil.copytree(pipeline, tmp_path / "pipeline")
+    before = _identity(str(pipeline))
+    apply(copied, recordings, "--into", tmp_path / "out")
+    (copied / name).parent.mkdir(exist_ok=True)
+    (copied / name).write_bytes(b"\0")
+    assert _identity(str(copied)) == before
+    output = apply(copied, recordings, "--into", tmp_path / "out")
+    assert output.count("already there") == 2
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "segmentation/pytorch_model.bin", "plda/plda.npz"])
+def test_files_that_a_pipeline_is_loaded_from_do(pipeline, tmp_path, name):
+    copied = shutil.copytree(pipeline, tmp_path / "pipeline")
+    with (copied / name).open("ab") as file:
+        file.write(b"\n")
+    assert _identity(str(copied)) != _identity(str(pipeline))
+
+
+def test_digest_of_a_pipeline_is_that_of_release_0_1_0(pipeline):
+    """All its files, sorted: results of that release are found"""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in pipeline.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(pipeline).as_posix().encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    assert _identity(str(pipeline)) == f"sha256:{digest.hexdigest()}"
+
+
+@pytest.mark.parametrize("what", ["moved", "copied"])
+def test_results_are_found_in_a_project_that_is_elsewhere(pipeline, recordings, tmp_path, what):
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(recordings, here / "recordings")
+    apply(pipeline, here / "recordings", "--into", here / "out")
+    here.rename(there) if what == "moved" else shutil.copytree(here, there)
+    output = apply(pipeline, there / "recordings", "--into", there / "out")
+    assert output.count("already there") == 2
+
+
+def test_results_that_cannot_be_written_stop_everything(pipeline, recordings, tmp_path):
+    loaded = Pipeline.from_pretrained(pipeline)
+    done, todo = [], recordings_of_paths([recordings])
+    with largest_file(100), pytest.raises(WriteError, match=r"one.json' could not be wr"):
+        done += apply_pipeline(loaded, todo, tmp_path)
+    assert done == []
+    # what was computed before is kept, and the rest is done by the same command
+    assert [one.error for one in apply_pipeline(loaded, todo, tmp_path)] == [None, None]
+    assert not [*tmp_path.glob(".*")]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_stopped_command_says_that_it_goes_on(
+    pipeline, recordings, tmp_path, monkeypatch, signum, code
+):
+    stopped = []
+
+    def stop(self, *args, **kwargs):
+        stopped.append(signum)
+        os.kill(os.getpid(), signum)
+
+    with monkeypatch.context() as context:
+        context.setattr(Bars, "hook", stop)
+        output = apply(pipeline, recordings, "--into", tmp_path / "out", code=code)
+    assert stopped == [signum]
+    assert output.endswith(f"Stopped by {signum.name}: the same command goes on from there.")
+    assert not [*(tmp_path / "out").glob(".*")]
+    assert "Wrote" in apply(pipeline, recordings, "--into", tmp_path / "out")

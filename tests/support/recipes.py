@@ -1,0 +1,29 @@
+"""Recipe that takes seconds"""
+
+from pathlib import Path
+
+from helpers import CONFORMER, tiny_config
+
+STAGES = ("1-fine-tune", "2-prune", "3-distil", "4-train")
+
+
+def tiny_recipe(database: Path, **pruning) -> dict:
+    stage = {"batch_size": 8, "average": 2}
+    return {
+        "protocol": "Generated.SpeakerDiarization.Mini",
+        "database": str(database),
+        "wavlm": tiny_config().to_dict(),
+        "conformer": CONFORMER,
+        "duration": 2.0,
+        "max_speakers_per_chunk": 3,
+        "num_workers": 0,
+        "pruning": {"target_sparsity": 0.5, **pruning},
+        "stages": {
+            "fine_tune": {"max_epochs": 2, "wavlm_learning_rate": 1e-3, **stage},
+            "prune": {"max_epochs": 3, "warm_up_epochs": 1, "gate_learning_rate": 0.1, **stage},
+            "distil": {"max_epochs": 2, **stage},
+            "train": {"max_epochs": 2, "wavlm_learning_rate": 1e-3, **stage},
+        },
+        "trainer": {"accelerator": "cpu", "devices": 1},
+        "export": {"oracle_clustering": True},
+    }

@@ -1,0 +1,59 @@
+"""Random encoder structures and specifications, for hypothesis"""
+
+from hypothesis import strategies as st
+from pyannote.audio.core.task import Problem, Resolution, Specifications
+
+from pyannote_prune import WavLMConfig
+from pyannote_prune.segmentation.specifications import PROBLEMS
+from pyannote_prune.wavlm.config import ConvolutionConfig, LayerConfig
+from pyannote_prune.wavlm.presets import GEOMETRY, convolutions
+
+
+@st.composite
+def layers(draw, num_heads: int) -> LayerConfig:
+    heads = draw(st.sets(st.integers(0, num_heads - 1)))
+    return LayerConfig(tuple(sorted(heads)), draw(st.integers(0, 9)))
+
+
+@st.composite
+def configs(draw) -> WavLMConfig:
+    """Any pruned structure of a small encoder, in any style"""
+    num_heads = draw(st.sampled_from([1, 2, 4]))
+    num_convolutions = len(GEOMETRY)
+    channels = draw(
+        st.lists(st.integers(1, 9), min_size=num_convolutions, max_size=num_convolutions)
+    )
+    return WavLMConfig(
+        convolutions=tuple(ConvolutionConfig(**c) for c in convolutions(channels)),
+        layers=tuple(draw(st.lists(layers(num_heads), min_size=1, max_size=3))),
+        embed_dim=8 * num_heads,
+        num_heads=num_heads,
+        conv_norm=draw(st.sampled_from(["group", "layer"])),
+        conv_bias=draw(st.booleans()),
+        norm_first=draw(st.booleans()),
+        normalize_waveform=draw(st.booleans()),
+        position_kernel=draw(st.integers(1, 9)),
+        position_groups=draw(st.sampled_from([1, 2, 4, 8])),
+        num_buckets=16,
+        max_distance=20,
+    )
+
+
+@st.composite
+def specifications(draw, max_classes: int = 6) -> Specifications:
+    """Those of any segmentation task"""
+    names = st.text(min_size=1).filter(str.strip)
+    classes = draw(st.lists(names, min_size=1, max_size=max_classes, unique=True))
+    problem = draw(st.sampled_from(PROBLEMS))
+    powerset = problem is Problem.MONO_LABEL_CLASSIFICATION
+    durations = st.floats(0, 1e3)
+    return Specifications(
+        problem=problem,
+        resolution=draw(st.sampled_from(Resolution)),
+        duration=draw(st.floats(0.01, 1e3)),
+        min_duration=draw(st.none() | durations),
+        warm_up=draw(st.tuples(durations, durations)),
+        classes=classes,
+        powerset_max_classes=draw(st.integers(1, len(classes))) if powerset else None,
+        permutation_invariant=draw(st.booleans()),
+    )
