@@ -19,10 +19,12 @@ from ..pipeline.load import check_references, check_speakers, claim_results, loa
 from ..pipeline.recordings import SUBSETS, left_out, recordings_of_paths, recordings_of_protocol
 from ..pipeline.scores import add_score, write_scores
 from .bars import Bars
+from .errors import resumable, run_in
 
 Subset = Enum("Subset", {name: name for name in SUBSETS}, type=str)
 
 
+@run_in(resumable)
 def apply(
     pipeline: Annotated[str, typer.Argument(help="Exported folder, or hub id.")],
     recordings: Annotated[

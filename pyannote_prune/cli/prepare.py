@@ -13,8 +13,10 @@ from rich.table import Table
 from ..data.corpora import preparation
 from ..data.corpora.layouts import CORPORA, Corpus
 from ..data.corpora.summary import Summary
+from .errors import resumable, run_in
 
 
+@run_in(resumable)
 def prepare(
     corpus: Annotated[Corpus, typer.Argument(help="Which one.", show_default=False)],
     source: Annotated[

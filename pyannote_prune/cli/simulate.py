@@ -13,10 +13,12 @@ from ..data.protocol import check_references, load_protocol
 from ..data.simulation import protocol as simulation
 from ..data.simulation.turn_statistics import TurnStatistics
 from ..data.simulation.voices import find_voices, left_out
+from .errors import resumable, run_in
 
 DEFAULT = simulation.Simulation()
 
 
+@run_in(resumable)
 def simulate(
     voices: Annotated[
         Path,

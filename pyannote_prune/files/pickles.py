@@ -16,6 +16,8 @@ from .sources import check_is_file
 # plain data that checkpoints of pyannote.audio hold beside tensors, and `torch.load` does not know
 # (the last one is the text that pyannote.audio 3 wrote as version of torch)
 SAFE_CLASSES = [Specifications, Problem, Resolution, TorchVersion]
+# Lightning, too, then resumes from such checkpoints (`Trainer.fit(model, ckpt_path=...)`)
+torch.serialization.add_safe_globals(SAFE_CLASSES)
 
 
 def write_atomically(content: Any, path: Path):
@@ -42,7 +44,6 @@ def read_safely(path: str | Path, mmap: bool = False) -> Any:
     """
     check_is_file(path)
     try:
-        # SAFE_CLASSES are registered when the package is imported
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise ValueError(

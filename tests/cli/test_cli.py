@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from voices import generate_voices
 
 from pyannote_prune import WavLMSegmentation, __version__, cost, export_pipeline, save_checkpoint
-from pyannote_prune.cli import app, console
+from pyannote_prune.cli import app
+from pyannote_prune.cli.errors import console
 from pyannote_prune.pipeline.diarization import SpeakerDiarization
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.released.diarizen import write_stand_in
@@ -276,5 +277,5 @@ def test_lightning_s_complaints_are_messages(tmp_path, monkeypatch):
     def complain(*args, **kwargs):
         raise MisconfigurationException("no such device")
 
-    monkeypatch.setattr("pyannote_prune.cli.load_checkpoint", complain)
+    monkeypatch.setattr("pyannote_prune.cli.models.load_checkpoint", complain)
     assert "Error: no such device" in fail("summary", tmp_path / "m.ckpt")

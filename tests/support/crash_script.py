@@ -16,6 +16,7 @@ from pathlib import Path
 
 os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 
+import pyannote_prune.cli.train  # noqa: F401
 from pyannote_prune.cli import app
 
 

@@ -43,8 +43,8 @@ class TurnStatistics:
 
     References
     ----------
-    Landini et al. (see `pyannote_prune.data.simulation`), section 2: pauses and overlaps have their own
-    distributions.
+    Landini et al. (see `pyannote_prune.data.simulation`), section 2: pauses and overlaps have
+    their own distributions.
     """
 
     turns: tuple[float, ...]

@@ -202,7 +202,7 @@ def test_small_scale_from_the_command_line(voices, tmp_path, monkeypatch):
     """Of its arms, those that say whether pruning learns: others are those of the tiny scale"""
     epochs = {"pretrain": 8, "fine_tune": 10, "prune": 8, "distil": 1, "train": 6}
     scale = replace(SMALL, sparsities={"gates": {0.8: 1}}, **epochs)
-    monkeypatch.setattr("pyannote_prune.cli.accuracy.SMALL", scale)
+    monkeypatch.setattr("pyannote_prune.cli.benchmark_accuracy.SMALL", scale)
     output = tmp_path / "accuracy"
     command = ["benchmark", "accuracy", str(voices), "--small", "--output", str(output)]
     result = CliRunner().invoke(app, command)

@@ -1,0 +1,83 @@
+"""Commands whose modules are imported when they are run"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+# in the order of `--help`: module of this package, and first line of the command's own help
+COMMANDS = {
+    "quickstart": (
+        "train",
+        "Run the whole recipe on a small scale: a few minutes on a laptop, without network",
+    ),
+    "train": ("train", "Run a RECIPE: fine-tune, prune, distil again, train, export"),
+    "recipe": ("recipe", "Print a recipe that ships with the package, to start from"),
+    "convert": ("models", "Convert SOURCE into a CHECKPOINT that pyannote.audio reads"),
+    "summary": ("models", "Print structure and cost of a CHECKPOINT, layer by layer"),
+    "export": (
+        "models",
+        "Export SOURCE as a diarization pipeline FOLDER, for `pyannote-audio apply` and the like",
+    ),
+    "apply": (
+        "apply",
+        "Diarize RECORDINGS, or those of a protocol: one RTTM and one JSON file for each",
+    ),
+    "prepare": (
+        "prepare",
+        "Prepare a CORPUS of the paper, from its official files (SOURCE), for database.yml",
+    ),
+    "simulate": (
+        "simulate",
+        "Simulate conversations from recordings of single speakers (VOICES), as a protocol",
+    ),
+    "benchmark": ("benchmark", "Measure what the README claims."),
+}
+
+
+class LazyCommand(click.Command):
+    """Command of which the name and the first line of the help are known
+
+    Parameters
+    ----------
+    name : str
+    module : str
+        Module of this package that has a function, or a `typer.Typer`, of that name.
+    summary : str
+        First line of its help.
+    """
+
+    def __init__(self, name: str, module: str, summary: str):
+        super().__init__(name, help=summary)
+        self.module = module
+        self.rich_help_panel = None  # that typer looks for
+
+    def load(self) -> click.Command:
+        """Import the command itself"""
+        command = getattr(import_module(f".{self.module}", __package__), self.name)
+        if not isinstance(command, typer.Typer):
+            alone = typer.Typer(add_completion=False)
+            alone.command(self.name)(command)
+            command = alone
+        loaded = typer.main.get_command(command)
+        loaded.name = self.name
+        return loaded
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        return self.load().make_context(*args, **kwargs)
+
+
+class LazyGroup(TyperGroup):
+    """Group of the commands of `COMMANDS`"""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return LazyCommand(cmd_name, *COMMANDS[cmd_name])

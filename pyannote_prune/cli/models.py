@@ -1,0 +1,123 @@
+"""Commands about one model: `convert`, `summary`, `export`"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..pipeline.export import COMMUNITY_1, export_pipeline
+from ..pipeline.settings import DiarizationSettings
+from ..released.diarizen import find_plda, load_diarizen, load_settings
+from ..released.source import is_released, read_source
+from ..segmentation.checkpoint import check_suffix, load_checkpoint, save_checkpoint
+from ..segmentation.specifications import has_specifications, powerset_specifications
+from ..segmentation.tables import specifications_lines, structure_table
+from ..wavlm import WavLMConfig
+from ..wavlm.presets import PRESETS
+from .errors import console, print_line, readable_errors, run_in
+
+
+@run_in(readable_errors)
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Checkpoint, or hub id or folder of a released DiariZen model, or of WavLM in "
+            "Hugging Face layout."
+        ),
+    ],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="Checkpoint to write: .ckpt, .bin, .pt or .pth (PyTorch), or .safetensors.",
+            dir_okay=False,
+        ),
+    ],
+    duration: Annotated[
+        float, typer.Option(help="Window length in seconds (for WavLM alone).", min=0.1)
+    ] = 8.0,
+    max_speakers_per_chunk: Annotated[
+        int, typer.Option(help="Number of speakers of a window (for WavLM alone).", min=1)
+    ] = 4,
+    max_speakers_per_frame: Annotated[
+        int, typer.Option(help="Number of simultaneous speakers (for WavLM alone).", min=1)
+    ] = 2,
+):
+    """
+    Convert SOURCE into a CHECKPOINT that pyannote.audio reads
+    """
+    check_suffix(checkpoint)
+    model = read_source(source)
+    trained = has_specifications(model)
+    if not trained:
+        model.specifications = powerset_specifications(
+            duration, max_speakers_per_chunk, max_speakers_per_frame
+        )
+        model.setup()
+    save_checkpoint(model, checkpoint)
+    print_line(f"Wrote {checkpoint}")
+    if not trained:
+        console.print(
+            "It is WavLM under an untrained head: train it before using it in a pipeline.",
+            style="yellow",
+        )
+
+
+@run_in(readable_errors)
+def summary(
+    checkpoint: Annotated[
+        str, typer.Argument(help=f"Checkpoint, or preset ({', '.join(PRESETS)}).")
+    ],
+):
+    """
+    Print structure and cost of a CHECKPOINT, layer by layer
+    """
+    if checkpoint in PRESETS and not Path(checkpoint).exists():
+        config, lines = WavLMConfig.preset(checkpoint), []
+    else:
+        model = load_checkpoint(checkpoint)
+        config, lines = model.wavlm.config, specifications_lines(model)
+    print_line(checkpoint)
+    console.print(structure_table(config))
+    for line in lines:
+        print_line(line)
+
+
+@run_in(readable_errors)
+def export(
+    source: Annotated[str, typer.Argument(help="Checkpoint, or released DiariZen model.")],
+    folder: Annotated[Path, typer.Argument(help="Pipeline folder to write.", file_okay=False)],
+    parts: Annotated[
+        str,
+        typer.Option(help="Pipeline that embedding and PLDA come from: local folder or hub id."),
+    ] = COMMUNITY_1,
+    fast: Annotated[
+        bool,
+        typer.Option("--fast", help="What all exported pipelines are now.", hidden=True),
+    ] = False,
+    bfloat16: Annotated[
+        bool,
+        typer.Option("--bfloat16", help="WavLM in bfloat16: less time, slightly other output."),
+    ] = False,
+    safetensors: Annotated[
+        bool,
+        typer.Option("--safetensors", help="Segmentation model in a file that holds no code."),
+    ] = False,
+):
+    """
+    Export SOURCE as a diarization pipeline FOLDER, for `pyannote-audio apply` and the like
+
+    A released DiariZen model keeps its own inference settings, median filter and PLDA included.
+    """
+    if is_released(source):
+        model, settings = load_diarizen(source), load_settings(source)
+        plda = find_plda(source)
+    else:
+        model, settings, plda = load_checkpoint(source), DiarizationSettings(), None
+    if bfloat16:
+        settings = replace(settings, segmentation_dtype="bfloat16")
+    export_pipeline(model, folder, parts, settings, safetensors, plda)
+    print_line(f"Wrote {folder}")

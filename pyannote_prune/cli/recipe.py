@@ -1,0 +1,22 @@
+"""Command `recipe`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..recipe.shipped import read_shipped_recipe, shipped_recipes
+from .errors import readable_errors
+
+
+def recipe(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(shipped_recipes())}.")],
+):
+    """
+    Print a recipe that ships with the package, to start from
+
+    pyannote-prune recipe base-plus-s80 > base-plus-s80.yml
+    """
+    with readable_errors():
+        typer.echo(read_shipped_recipe(name), nl=False)
