@@ -23,11 +23,8 @@ from ..pipeline.settings import (
     DiarizationSettings,
 )
 from ..wavlm.config import WavLMConfig
-from ..wavlm.gates import DROP_RATES
 from ..wavlm.presets import PRESETS
-
-UNITS = tuple(DROP_RATES)
-
+from ..wavlm.units import UNITS
 
 ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators()))
 
@@ -66,7 +63,7 @@ class Pruning:
 
     target_sparsity: float = rule(0.8, minimum=0, below=1)
     objective: str = rule("parameters", choices=("parameters", "macs"))
-    units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=UNITS)
+    units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=tuple(UNITS))
     layers: tuple[int, ...] | None = rule(None, minimum=0)
     l1_weight: float = rule(1.0, minimum=0)
     cosine_weight: float = rule(1.0, minimum=0)

@@ -11,7 +11,7 @@ from pyannote.audio.core.task import Specifications
 
 from ..files.schema import refuse, rule, section
 from ..wavlm.config import WavLMConfig
-from ..wavlm.gates import DROP_RATES
+from ..wavlm.units import UNITS
 from ..wavlm.weights import check_keys, is_state_dict
 from .model import WavLMSegmentation, without_task_modules
 from .specifications import specifications_from_dict, specifications_to_dict
@@ -26,7 +26,7 @@ class HyperParameters:
 
     wavlm: dict[str, Any]
     conformer: dict[str, Any]
-    units: tuple[str, ...] = rule((), choices=tuple(DROP_RATES))
+    units: tuple[str, ...] = rule((), choices=tuple(UNITS))
     wavlm_learning_rate: float = rule(2e-5, minimum=0)
     learning_rate: float = rule(1e-3, minimum=0)
     sample_rate: int = 16000

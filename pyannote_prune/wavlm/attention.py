@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
 from .config import WavLMConfig
-from .gates import DROP_RATES, HardConcrete
+from .units import HEAD
 
 
 class Attention(nn.Module):
@@ -20,13 +22,13 @@ class Attention(nn.Module):
     heads : tuple of int
         Indices of these heads in the dense encoder: they say which columns of the position bias,
         and which slice of the input, are theirs.
-    gated : bool
-        Whether heads have gates.
+    units : collection of str
+        What has gates.
     """
 
     heads: Tensor
 
-    def __init__(self, config: WavLMConfig, heads: tuple[int, ...], gated: bool):
+    def __init__(self, config: WavLMConfig, heads: tuple[int, ...], units: Collection[str]):
         super().__init__()
         self.head_dim = config.head_dim
         self.dropout = config.attention_dropout
@@ -40,7 +42,7 @@ class Attention(nn.Module):
 
         self.gate_linear = nn.Linear(self.head_dim, 8)
         self.gate_constant = nn.Parameter(torch.ones(config.num_heads))
-        self.gate = HardConcrete(len(heads), DROP_RATES["head"]) if gated else None
+        self.gate = HEAD.gates(len(heads), units)
 
     def forward(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
         """

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from .config import WavLMConfig
 from .extractor import FeatureExtractor, FeatureProjection
-from .gates import DROP_RATES
 from .geometry import frames_per_convolution, receptive_field_size
 from .inference import FrozenWavLM, is_plain
 from .layer import TransformerLayer
 from .position import PositionalConvolution, RelativePositionBias
+from .units import check_units
 from .waveforms import check_samples
 
 
@@ -71,7 +71,7 @@ class WavLM(nn.Module):
         self.layer_drop = config.layer_drop
         self.inference_dtype: torch.dtype | None = None
         self._frozen: FrozenWavLM | None = None
-        self.extractor = FeatureExtractor(config, "channel" in units)
+        self.extractor = FeatureExtractor(config, units)
         self.projection = FeatureProjection(config)
         self.position = PositionalConvolution(config)
         self.position_bias = RelativePositionBias(config)
@@ -204,21 +204,3 @@ class WavLM(nn.Module):
                 f"`waveforms` must have at least {receptive_field_size(self.config.convolutions)} "
                 f"samples (25 ms at 16 kHz), found {waveforms.shape[1]}: pad them with zeros."
             )
-
-
-def check_units(units: Collection[str], config: WavLMConfig):
-    """Refuse units that do not exist, or that an encoder has none of"""
-    if isinstance(units, str) or len(set(units)) != len(units) or not set(units) <= set(DROP_RATES):
-        raise ValueError(
-            f"`units` must be different names among {', '.join(map(repr, DROP_RATES))}, "
-            f"found {units!r}."
-        )
-    has_attention = any(layer.heads for layer in config.layers)
-    has_feed_forward = any(layer.neurons for layer in config.layers)
-    none_left = [] if has_attention else ["head", "attention"]
-    none_left += [] if has_feed_forward else ["neuron", "feed_forward"]
-    if units and set(units) <= set(none_left):
-        raise ValueError(
-            f"`units` must leave something to prune, found {tuple(units)!r}: this encoder has none "
-            "of them left."
-        )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
 from .config import WavLMConfig
-from .gates import DROP_RATES, HardConcrete
 from .norm import OpenLayerNorm
+from .units import CHANNEL
 
 
 class ChannelNorm(OpenLayerNorm):
@@ -23,7 +25,7 @@ class ChannelNorm(OpenLayerNorm):
 class Convolution(nn.Module):
     """Convolution, normalization (not always), GELU, gates (not always)"""
 
-    def __init__(self, config: WavLMConfig, index: int, gated: bool):
+    def __init__(self, config: WavLMConfig, index: int, units: Collection[str]):
         super().__init__()
         shape = config.convolutions[index]
         num_inputs = config.convolutions[index - 1].channels if index > 0 else 1
@@ -38,8 +40,7 @@ class Convolution(nn.Module):
             self.norm = nn.GroupNorm(shape.channels, shape.channels)
         else:
             self.norm = nn.Identity()
-        # without any channel, nothing would be left of the waveform
-        self.gate = channel_gates(shape.channels) if gated else None
+        self.gate = CHANNEL.gates(shape.channels, units)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         gates = None if self.gate is None else self.gate()
@@ -52,10 +53,6 @@ class Convolution(nn.Module):
         return (features if gates is None else features * gates[:, None]), gates
 
 
-def channel_gates(num_channels: int) -> HardConcrete:
-    return HardConcrete(num_channels, DROP_RATES["channel"], min_open=1)
-
-
 class FeatureExtractor(nn.Module):
     """Stack of convolutions, 50 frames per second
 
@@ -64,10 +61,10 @@ class FeatureExtractor(nn.Module):
     weights because a normalization stands in between.
     """
 
-    def __init__(self, config: WavLMConfig, gated: bool):
+    def __init__(self, config: WavLMConfig, units: Collection[str]):
         super().__init__()
         self.convolutions = nn.ModuleList(
-            Convolution(config, index, gated) for index in range(len(config.convolutions))
+            Convolution(config, index, units) for index in range(len(config.convolutions))
         )
         num_channels = config.convolutions[-1].channels
         self.scale = nn.Parameter(torch.ones(num_channels), requires_grad=False)

@@ -8,17 +8,6 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-# What gates can be attached to, with their initial probability of being closed (as DPHuBERT): a
-# channel of a convolution, an attention head, a feed-forward neuron, and whole blocks.
-DROP_RATES = {
-    "channel": 0.01,
-    "head": 0.01,
-    "neuron": 0.5,
-    "attention": 0.01,
-    "feed_forward": 0.01,
-}
-
-
 # sharpens the gates that stay open in evaluation mode (FLOP, CoFi and DPHuBERT have the same value)
 SHARPNESS = 0.8
 

@@ -9,11 +9,11 @@ import copy
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from .config import LayerConfig, WavLMConfig
 from .encoder import WavLM
+from .gated_weights import gated_weights
 from .gates import HardConcrete, gates_of
 from .layer import TransformerLayer
 
@@ -62,12 +62,11 @@ def remove_gates(wavlm: WavLM) -> WavLM:
     if not wavlm.units:
         raise ValueError("`model` must have gates, found none: attach them with `gate` first.")
     weights = fold_values(wavlm)
-    if "channel" in wavlm.units:
-        _select_channels(wavlm, weights)
+    for gated in gated_weights(wavlm):
+        for dimension, keys in enumerate((gated.rows, gated.columns)):
+            for key in weights.keys() & set(keys):
+                weights[key] = weights[key].index_select(dimension, gated.indices())
     pruned = WavLM(pruned_config(wavlm)).to(wavlm.norm.weight)
-    for index, layer in enumerate(wavlm.layers):
-        _select_heads(layer, f"layers.{index}.attention", weights)
-        _select_neurons(layer, f"layers.{index}.feed_forward", weights)
     # blocks that are gone have no weights any more
     pruned.load_state_dict({key: weights[key] for key in pruned.state_dict()})
     return pruned.train(wavlm.training)
@@ -137,73 +136,7 @@ def fold_values(wavlm: WavLM) -> dict[str, Tensor]:
         Of the same shapes. An encoder with these weights, and gates at 1, computes the same.
     """
     weights = {k: v.detach() for k, v in wavlm.state_dict().items() if not k.endswith("log_alpha")}
-
-    def scale(key: str, values: Tensor):
-        weights[key] = weights[key] * values.detach()
-
-    convolutions = wavlm.extractor.convolutions
-    for index, convolution in enumerate(convolutions):
-        if convolution.gate is None:
-            continue
-        values = convolution.gate.soft_values()
-        if index + 1 < len(convolutions):
-            scale(f"extractor.convolutions.{index + 1}.conv.weight", values[:, None])
-        else:
-            # the normalization that comes next does not let values through: `scale` keeps them
-            scale("extractor.scale", values)
-    for index, layer in enumerate(wavlm.layers):
-        name = f"layers.{index}.attention.output"
-        if layer.attention is not None and layer.attention.gate is not None:
-            head_dim = layer.attention.head_dim
-            values = layer.attention.gate.soft_values().repeat_interleave(head_dim)
-            scale(f"{name}.weight", values)
-        if layer.attention_gate is not None:
-            for leaf in ("weight", "bias"):
-                scale(f"{name}.{leaf}", layer.attention_gate.soft_values())
-        name = f"layers.{index}.feed_forward.output"
-        if layer.feed_forward is not None and layer.feed_forward.gate is not None:
-            scale(f"{name}.weight", layer.feed_forward.gate.soft_values())
-        if layer.feed_forward_gate is not None:
-            for leaf in ("weight", "bias"):
-                scale(f"{name}.{leaf}", layer.feed_forward_gate.soft_values())
+    for gated in gated_weights(wavlm):
+        for key, dimension in gated.folded:
+            weights[key] = weights[key] * gated.factors(weights[key].ndim, dimension)
     return weights
-
-
-def _select_channels(wavlm: WavLM, weights: dict[str, Tensor]):
-    convolutions = wavlm.extractor.convolutions
-    for index, convolution in enumerate(convolutions):
-        kept = convolution.gate.kept()
-        name = f"extractor.convolutions.{index}"
-        for key in ("conv.weight", "conv.bias", "norm.weight", "norm.bias"):
-            _select(weights, f"{name}.{key}", kept)
-        if index + 1 < len(convolutions):
-            _select(weights, f"extractor.convolutions.{index + 1}.conv.weight", kept, dim=1)
-        else:
-            for key in ("extractor.scale", "projection.norm.weight", "projection.norm.bias"):
-                _select(weights, key, kept)
-            _select(weights, "projection.linear.weight", kept, dim=1)
-
-
-def _select_heads(layer: TransformerLayer, name: str, weights: dict[str, Tensor]):
-    if layer.attention is None or layer.attention.gate is None:
-        return
-    kept, head_dim = layer.attention.gate.kept(), layer.attention.head_dim
-    rows = (kept[:, None] * head_dim + torch.arange(head_dim, device=kept.device)).flatten()
-    for projection in ("query", "key", "value"):
-        _select(weights, f"{name}.{projection}.weight", rows)
-        _select(weights, f"{name}.{projection}.bias", rows)
-    _select(weights, f"{name}.output.weight", rows, dim=1)
-
-
-def _select_neurons(layer: TransformerLayer, name: str, weights: dict[str, Tensor]):
-    if layer.feed_forward is None or layer.feed_forward.gate is None:
-        return
-    kept = layer.feed_forward.gate.kept()
-    _select(weights, f"{name}.input.weight", kept)
-    _select(weights, f"{name}.input.bias", kept)
-    _select(weights, f"{name}.output.weight", kept, dim=1)
-
-
-def _select(weights: dict[str, Tensor], key: str, kept: Tensor, dim: int = 0):
-    if key in weights:
-        weights[key] = weights[key].index_select(dim, kept)

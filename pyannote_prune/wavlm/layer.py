@@ -10,7 +10,8 @@ from torch import Tensor
 from .attention import Attention
 from .config import LayerConfig, WavLMConfig
 from .feed_forward import FeedForward
-from .gates import DROP_RATES, HardConcrete
+from .gates import HardConcrete
+from .units import ATTENTION, FEED_FORWARD
 
 
 class TransformerLayer(nn.Module):
@@ -25,11 +26,11 @@ class TransformerLayer(nn.Module):
         self.attention = self.feed_forward = None
         self.attention_gate = self.feed_forward_gate = None
         if shape.heads:
-            self.attention = Attention(config, shape.heads, "head" in units)
-            self.attention_gate = _block_gate("attention", units)
+            self.attention = Attention(config, shape.heads, units)
+            self.attention_gate = ATTENTION.gates(1, units)
         if shape.neurons:
-            self.feed_forward = FeedForward(config, shape.neurons, "neuron" in units)
-            self.feed_forward_gate = _block_gate("feed_forward", units)
+            self.feed_forward = FeedForward(config, shape.neurons, units)
+            self.feed_forward_gate = FEED_FORWARD.gates(1, units)
         self.attention_norm = nn.LayerNorm(config.embed_dim)
         self.feed_forward_norm = nn.LayerNorm(config.embed_dim)
         self.dropout = nn.Dropout(config.dropout)
@@ -67,7 +68,3 @@ class TransformerLayer(nn.Module):
 
     def _gated(self, block: Tensor, gate: HardConcrete | None) -> Tensor:
         return self.dropout(block if gate is None else block * gate())
-
-
-def _block_gate(unit: str, units: Collection[str]) -> HardConcrete | None:
-    return HardConcrete(1, DROP_RATES[unit]) if unit in units else None

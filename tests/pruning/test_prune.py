@@ -14,13 +14,14 @@ from strategies import configs
 
 from pyannote_prune import WavLM, WavLMConfig, cost, gate, prune
 from pyannote_prune.wavlm.cost import expected_cost
-from pyannote_prune.wavlm.gates import DROP_RATES, SATURATED, gates_of
+from pyannote_prune.wavlm.gates import SATURATED, gates_of
 from pyannote_prune.wavlm.gating import pruned_config
+from pyannote_prune.wavlm.units import UNITS as KINDS
 
 # largest difference relative to the peak, in float32
 TOLERANCE = 1e-5
 
-UNITS = tuple(DROP_RATES)
+UNITS = tuple(KINDS)
 
 
 def set_gates(module, log_alpha):

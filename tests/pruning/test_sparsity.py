@@ -16,7 +16,8 @@ from pyannote_prune.pruning.sparsity import (
 )
 from pyannote_prune.recipe.quickstart import small_wavlm
 from pyannote_prune.wavlm.config import WavLMConfig
-from pyannote_prune.wavlm.gates import DROP_RATES, gates_of
+from pyannote_prune.wavlm.gates import gates_of
+from pyannote_prune.wavlm.units import UNITS as KINDS
 
 
 def gated_encoder(units=("channel", "head", "neuron"), spread=3.0):
@@ -28,7 +29,7 @@ def gated_encoder(units=("channel", "head", "neuron"), spread=3.0):
     return gated.eval(), cost(dense)
 
 
-@pytest.mark.parametrize("units", [("channel", "head", "neuron"), tuple(DROP_RATES)])
+@pytest.mark.parametrize("units", [("channel", "head", "neuron"), tuple(KINDS)])
 @pytest.mark.parametrize("objective", ["parameters", "macs"])
 @pytest.mark.parametrize("target", [0.0, 0.5, 0.8, 0.9])
 def test_target_is_met_within_half_a_percent(units, objective, target):
@@ -48,7 +49,7 @@ def test_target_is_met_within_half_a_percent(units, objective, target):
     torch.testing.assert_close(pruned(waveforms)[-1], met(waveforms)[-1], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("units", [("channel", "head", "neuron"), tuple(DROP_RATES)])
+@pytest.mark.parametrize("units", [("channel", "head", "neuron"), tuple(KINDS)])
 def test_meeting_the_target_keeps_the_values_of_units_that_stay(units):
     """Where gates say so already, nothing changes, whatever their values are"""
     gated, dense = gated_encoder(units)

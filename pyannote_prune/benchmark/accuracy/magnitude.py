@@ -12,6 +12,7 @@ from ...pruning.sparsity import check_objective, check_reachable, check_target, 
 from ...segmentation.model import WavLMSegmentation
 from ...wavlm.cost import cost
 from ...wavlm.encoder import WavLM
+from ...wavlm.gated_weights import gated_weights
 from ...wavlm.gates import HardConcrete
 
 
@@ -85,24 +86,17 @@ def magnitudes(wavlm: WavLM) -> list[tuple[HardConcrete, Tensor]]:
     magnitudes : list of (HardConcrete, (num_gates,) torch.Tensor)
         Relative to the average of the layer.
     """
+    parameters = dict(wavlm.named_parameters())
     found = []
-    convolutions = wavlm.extractor.convolutions
-    for index, convolution in enumerate(convolutions):
-        if index + 1 < len(convolutions):
-            following = convolutions[index + 1].conv.weight.transpose(0, 1)
-        else:
-            following = wavlm.projection.linear.weight.T
-        found.append((convolution.gate, [convolution.conv.weight, following]))
-    for layer in wavlm.layers:
-        if layer.attention is not None:
-            attention, size = layer.attention, (-1, layer.attention.head_dim)
-            incoming = (attention.query, attention.key, attention.value)
-            weights = [linear.weight.unflatten(0, size) for linear in incoming]
-            found.append((attention.gate, [*weights, attention.output.weight.T.unflatten(0, size)]))
-        if layer.feed_forward is not None:
-            block = layer.feed_forward
-            found.append((block.gate, [block.input.weight, block.output.weight.T]))
-    return [(gates, _relative_norm(weights)) for gates, weights in found if gates is not None]
+    for gated in gated_weights(wavlm):
+        rows = [parameters[key] for key in gated.rows if key in parameters]
+        columns = [parameters[key].transpose(0, 1) for key in gated.columns]
+        # biases and normalizations have one dimension
+        weights = [weight for weight in rows + columns if weight.ndim > 1]
+        if weights:
+            norm = _relative_norm([weight.unflatten(0, (-1, gated.size)) for weight in weights])
+            found.append((gated.gates, norm))
+    return found
 
 
 def _relative_norm(weights: list[Tensor]) -> Tensor:

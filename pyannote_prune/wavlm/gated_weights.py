@@ -1,0 +1,98 @@
+"""Which weights of an encoder go with which gates"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .encoder import WavLM
+from .gates import HardConcrete
+
+
+@dataclass(frozen=True)
+class GatedWeights:
+    """Gates of one module, and the weights that go with them, by names in the state dict
+
+    Parameters
+    ----------
+    gates : HardConcrete
+    rows : tuple of str
+        Tensors with `size` consecutive elements of their first dimension for each unit.
+    columns : tuple of str
+        Tensors with as many of their second dimension.
+    folded : tuple of (str, int or None)
+        Tensors that values of gates can be multiplied with instead of the output of the units, and
+        the dimension along which units are, or None for a whole block.
+    size : int, optional
+        Defaults to 1.
+    """
+
+    gates: HardConcrete
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    folded: tuple[tuple[str, int | None], ...]
+    size: int = 1
+
+    def indices(self) -> Tensor:
+        """Indices, along these dimensions, of what is open in evaluation mode"""
+        kept = self.gates.kept()
+        offsets = torch.arange(self.size, device=kept.device)
+        return (kept[:, None] * self.size + offsets).flatten()
+
+    def factors(self, num_dimensions: int, dimension: int | None) -> Tensor:
+        """Values of gates in evaluation mode, open or not, for a tensor of `folded`"""
+        values = self.gates.soft_values().detach().repeat_interleave(self.size)
+        if dimension is None:
+            return values
+        return values.reshape([-1 if i == dimension else 1 for i in range(num_dimensions)])
+
+
+def gated_weights(wavlm: WavLM) -> Iterator[GatedWeights]:
+    """Weights that go with each of the gates of an encoder"""
+    yield from _channels(wavlm)
+    for index, layer in enumerate(wavlm.layers):
+        if layer.attention is not None:
+            name, block = f"layers.{index}.attention", layer.attention
+            incoming = [f"{name}.{projection}" for projection in ("query", "key", "value")]
+            yield from _block(name, incoming, block.gate, layer.attention_gate, block.head_dim)
+        if layer.feed_forward is not None:
+            name, block = f"layers.{index}.feed_forward", layer.feed_forward
+            yield from _block(name, [f"{name}.input"], block.gate, layer.feed_forward_gate)
+
+
+def _channels(wavlm: WavLM) -> Iterator[GatedWeights]:
+    convolutions = wavlm.extractor.convolutions
+    for index, convolution in enumerate(convolutions):
+        if convolution.gate is None:
+            continue
+        name = f"extractor.convolutions.{index}"
+        rows = tuple(f"{name}.{m}.{leaf}" for m in ("conv", "norm") for leaf in ("weight", "bias"))
+        if index + 1 < len(convolutions):
+            following = f"extractor.convolutions.{index + 1}.conv.weight"
+            yield GatedWeights(convolution.gate, rows, (following,), ((following, 1),))
+        else:
+            # values do not pass the normalization that comes next: `scale` carries them
+            scale, following = "extractor.scale", "projection.linear.weight"
+            rows += (scale, "projection.norm.weight", "projection.norm.bias")
+            yield GatedWeights(convolution.gate, rows, (following,), ((scale, 0),))
+
+
+def _block(
+    name: str,
+    incoming: list[str],
+    gates: HardConcrete | None,
+    block_gate: HardConcrete | None,
+    size: int = 1,
+) -> Iterator[GatedWeights]:
+    """Heads or neurons, then the whole block"""
+    output = f"{name}.output"
+    if gates is not None:
+        rows = tuple(f"{linear}.{leaf}" for linear in incoming for leaf in ("weight", "bias"))
+        columns = (f"{output}.weight",)
+        yield GatedWeights(gates, rows, columns, ((columns[0], 1),), size)
+    if block_gate is not None:
+        folded = ((f"{output}.weight", None), (f"{output}.bias", None))
+        yield GatedWeights(block_gate, (), (), folded)
