@@ -107,7 +107,7 @@ class Experiment:
     def _run(
         self, arms: Sequence[Arm], num_jobs: int, report: Callable[[Arm, dict[str, Any]], None]
     ) -> dict[str, Any]:
-        results = run_in_parallel(self, arms, num_jobs, report)
+        results = run_in_parallel(self.run_arm, self.log_of, arms, num_jobs, report)
         largest = results[arms[0].name]
         content = {
             "scale": self.scale.name,
@@ -184,6 +184,10 @@ class Experiment:
                 if reference_of(file) is None:
                     refuse("annotation", f"there for {file['uri']!r}", None)
         return protocol
+
+    def log_of(self, arm: Arm) -> Path:
+        """File that takes what an arm prints"""
+        return self.folder(arm).with_name(f"{arm.name}.log")
 
     def run_arm(self, arm: Arm) -> dict[str, Any]:
         """Train an arm, or what remains of it, and score it

@@ -1,4 +1,4 @@
-"""Arms at the same time, each in its process"""
+"""Run arms at the same time, each in its process"""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from multiprocessing import active_children, get_context
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from pyannote.audio.telemetry import set_telemetry_metrics
 
 from .arms import Arm
 
-if TYPE_CHECKING:
-    from .experiment import Experiment
-
 
 def run_in_parallel(
-    experiment: Experiment,
+    run_arm: Callable[[Arm], dict[str, Any]],
+    log_of: Callable[[Arm], Path],
     arms: Sequence[Arm],
     num_jobs: int,
     report: Callable[[Arm, dict[str, Any]], None],
@@ -34,7 +33,10 @@ def run_in_parallel(
 
     Parameters
     ----------
-    experiment : Experiment
+    run_arm : callable
+        Returns the result of an arm. It is sent to other processes.
+    log_of : callable
+        Returns the file that takes what an arm prints.
     arms : sequence of Arm
     num_jobs : int
         Number of processes, which share the cores: networks are small, and two of them with one
@@ -61,7 +63,7 @@ def run_in_parallel(
         while True:
             ready = (arm for arm in waiting if arm.needs is None or arm.needs.name in results)
             while len(running) < num_jobs and (arm := next(ready, None)):
-                running[pool.submit(_run_arm, experiment, arm)] = arm
+                running[pool.submit(_run_logged, run_arm, log_of(arm), arm)] = arm
                 waiting.remove(arm)
                 ready = (a for a in waiting if a.needs is None or a.needs.name in results)
             if not running:
@@ -76,7 +78,7 @@ def run_in_parallel(
                     report(arm, results[arm.name])
     if failures:
         name, error = next(iter(failures.items()))
-        log = experiment.output / "arms" / f"{name}.log"
+        log = log_of(next(arm for arm in arms if arm.name == name))
         raise RuntimeError(
             f"{len(failures)} of {len(arms)} arms failed: {', '.join(failures)}. The first one "
             f"says {error!r} (see {log}): the same command goes on from there once it is mended."
@@ -112,13 +114,12 @@ def _die_with(parent: int):
     os._exit(1)
 
 
-def _run_arm(experiment: Experiment, arm: Arm) -> dict[str, Any]:
+def _run_logged(run_arm: Callable[[Arm], dict[str, Any]], log: Path, arm: Arm) -> dict[str, Any]:
     """Run an arm, with a log of what it prints"""
-    log = experiment.folder(arm).with_name(f"{arm.name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
         try:
-            return experiment.run_arm(arm)
+            return run_arm(arm)
         except Exception:
             traceback.print_exc(file=file)
             raise
