@@ -81,7 +81,7 @@ def test_settings_reach_the_pipeline(checkpoint, parts, tmp_path):
 def test_default_settings_are_those_of_pyannote(checkpoint, parts, tmp_path):
     folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts)
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert config["pipeline"]["name"] == "pyannote_prune.pipeline.diarization.SpeakerDiarization"
+    assert config["pipeline"]["name"] == "pyannote_prune.pipeline.SpeakerDiarization"
     assert config["pipeline"]["params"]["share_frames"]
     assert config["params"]["clustering"] == {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
 
