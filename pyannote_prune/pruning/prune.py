@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypeVar
 
-from ..segmentation.model import WavLMSegmentation, without_task_modules
+from ..segmentation.contents import without_task_modules
+from ..segmentation.model import WavLMSegmentation
 from ..segmentation.specifications import has_specifications
 from ..wavlm.cost import cost
 from ..wavlm.encoder import WavLM

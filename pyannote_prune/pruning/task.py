@@ -180,7 +180,10 @@ class DistillationPruning(SpeakerDiarization):
             self.student.loss_func = SparsityPenalty()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW without weight decay; gates and multipliers have their own groups"""
+        """AdamW without weight decay; gates and multipliers have their own groups
+
+        Called by `WavLMSegmentation.configure_optimizers`, in place of its own optimizer.
+        """
         gates = [gate.log_alpha for gate in gates_of(self.student)]
         others = {id(parameter) for parameter in gates}
         weights = [p for p in self._trained() if id(p) not in others]

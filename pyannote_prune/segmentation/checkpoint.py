@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import lightning
 
-from ..files.pickles import read_safely, write_atomically
-from .model import WavLMSegmentation, without_task_modules
+from ..files.pickles import write_atomically
+from .contents import Contents, without_task_modules
+from .model import WavLMSegmentation
+from .pytorch_file import SUFFIXES, read_pytorch
 from .rebuild import rebuild
 from .safetensors_file import SUFFIX, is_safetensors, read_tensors, write_tensors
-from .specifications import has_specifications
-
-# what names of checkpoints end in, in the format of PyTorch
-PYTORCH = (".ckpt", ".bin", ".pt", ".pth")
+from .specifications import has_specifications, with_plain_classes
 
 
 def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
@@ -22,17 +22,16 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
     Parameters
     ----------
     model : WavLMSegmentation
-        Its specifications must be known, i.e. it has a task, or was loaded from a checkpoint.
+        With specifications, i.e. it has a task, or was loaded from a checkpoint.
     path : str or Path
         File to write, ".ckpt" for instance. `Model.from_pretrained(path)` of pyannote.audio reads
-        it, unless its name ends in ".safetensors": `WavLMSegmentation.from_pretrained(path)` then
-        does, and executes nothing. An existing file is replaced in one go, once the new one is
-        complete.
+        it. If its name ends in ".safetensors", `WavLMSegmentation.from_pretrained(path)` reads it,
+        and executes nothing. An existing file is replaced atomically, once the new one is complete.
 
     Raises
     ------
     ValueError
-        If the model has no specifications, or if `path` ends as files of another format do.
+        If the model has no specifications, or if `path` has the suffix of another format.
     """
     check_suffix(path)
     if not has_specifications(model) or not hasattr(model, "classifier"):
@@ -40,47 +39,51 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
             "`model` must have specifications and a classifier, found none: train it "
             "(`Trainer().fit(model)`), or set `model.specifications` and call `model.setup()`."
         )
-    checkpoint = {
+    hparams, weights = dict(model.hparams), without_task_modules(model.state_dict())
+    if is_safetensors(path):
+        contents = Contents(hparams, with_plain_classes(model.specifications), weights)
+        write_tensors(contents, path, type(model).__name__)
+        return
+    checkpoint: dict[str, Any] = {
         "epoch": 0,
         "global_step": 0,
         "pytorch-lightning_version": lightning.__version__,
-        "state_dict": without_task_modules(model.state_dict()),
-        "hyper_parameters": dict(model.hparams),
+        "state_dict": weights,
+        "hyper_parameters": hparams,
     }
-    model.on_save_checkpoint(checkpoint)
-    write = write_tensors if is_safetensors(path) else write_atomically
-    write(checkpoint, Path(path))
+    model.on_save_checkpoint(checkpoint)  # adds specifications
+    write_atomically(checkpoint, Path(path))
 
 
 def check_suffix(path: str | Path):
-    """Refuse names that announce another format than those that are written
+    """Refuse names with the suffix of another format than the two of `save_checkpoint`
 
     Raises
     ------
     ValueError
-        If the suffix of a name, if it has one, is not that of a checkpoint.
+        If there is a suffix, and if no checkpoint has it.
     """
-    if Path(path).suffix.lower() not in ("", *PYTORCH, SUFFIX):
+    if Path(path).suffix.lower() not in ("", *SUFFIXES, SUFFIX):
         raise ValueError(
             f"Names of checkpoints must end in {SUFFIX}, or, for the format of PyTorch, in "
-            f"{', '.join(PYTORCH)}, found {str(path)!r}: no other format is written."
+            f"{', '.join(SUFFIXES)}, found {str(path)!r}: no other format is written."
         )
 
 
 def load_checkpoint(path: str | Path) -> WavLMSegmentation:
     """Load a model without executing anything from the file
 
-    Same as `Model.from_pretrained(path)`, which trusts the file, but for third-party checkpoints,
-    and for ".safetensors" files.
+    `Model.from_pretrained(path)` of pyannote.audio loads the same model, but executes any code in
+    the file. This function is for third-party checkpoints, and for ".safetensors" files.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     IsADirectoryError
-        If it is a folder.
+        If `path` is a folder.
     ValueError
         If the file is damaged, holds code, or is not a checkpoint of `WavLMSegmentation`.
     """
-    content = read_tensors(path) if is_safetensors(path) else read_safely(path)
-    return rebuild(content, source=repr(str(path)))
+    contents = read_tensors(path) if is_safetensors(path) else read_pytorch(path)
+    return rebuild(WavLMSegmentation, contents, source=repr(str(path)))

@@ -24,12 +24,12 @@ from ..wavlm.geometry import receptive_field_size
 from ..wavlm.huggingface import load_huggingface
 from ..wavlm.waveforms import check_samples
 from ..wavlm.weights import check_keys
-from .safetensors_file import is_safetensors
+from .contents import TASK_MODULES, without_task_modules
+from .rebuild import rebuild
+from .safetensors_file import is_safetensors, read_tensors
 from .samples import CheckedAudio
+from .specifications import with_plain_classes
 from .validation import ValidationOfAllProcesses
-
-# modules that a task may add to the model: pyannote.audio saves them, inference ignores them
-TASK_MODULES = ("loss_func", "validation_metric")
 
 
 class WavLMSegmentation(ValidationOfAllProcesses, Model):
@@ -41,19 +41,19 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
     ----------
     wavlm : str, Path, WavLMConfig or dict
         Hub id or local folder in Hugging Face layout (pretrained weights), or structure of an
-        encoder (random weights). Saved as the dictionary of the structure, so that checkpoints
-        are loaded without any download.
+        encoder (random weights). Checkpoints have the structure, as a dictionary: they are loaded
+        without any download.
     conformer : dict, optional
         Keyword arguments of `torchaudio.models.Conformer`.
         Defaults to {"input_dim": 256, "num_heads": 4, "ffn_dim": 1024, "num_layers": 4,
         "depthwise_conv_kernel_size": 31, "dropout": 0.1}.
     units : tuple of str, optional
-        What has gates in WavLM (see `gate`). Defaults to nothing.
+        Units of WavLM that have gates (see `gate`). Defaults to none.
     wavlm_learning_rate, learning_rate : float, optional
         Learning rates of AdamW for WavLM and for everything else.
         Default to 2e-5 and 1e-3.
     sample_rate : int, optional
-        Must be 16000 (Hz), that of WavLM.
+        Must be 16000 (Hz), as for WavLM.
     num_channels : int, optional
         Must be 1 (mono).
     task : Task, optional
@@ -82,6 +82,10 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
     Gulati et al., "Conformer: Convolution-augmented Transformer for Speech Recognition",
     Interspeech 2020.
     """
+
+    # pyannote.audio writes the module of the class in checkpoints, and imports it from there: this
+    # is where all releases have the class, whatever the file
+    __module__ = "pyannote_prune.segmentation"
 
     CONFORMER_DEFAULTS = {
         "input_dim": 256,
@@ -118,10 +122,14 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
         self.wavlm = _encoder(wavlm, units)
         conformer = self._conformer_options(conformer)
-        # Lightning saves the current values of these variables
-        wavlm, units = self.wavlm.config.to_dict(), list(units)
         self.save_hyperparameters(
-            "wavlm", "conformer", "units", "wavlm_learning_rate", "learning_rate"
+            {
+                "wavlm": self.wavlm.config.to_dict(),
+                "conformer": conformer,
+                "units": list(units),
+                "wavlm_learning_rate": wavlm_learning_rate,
+                "learning_rate": learning_rate,
+            }
         )
 
         num_states, dim = self.wavlm.config.num_layers + 1, conformer["input_dim"]
@@ -132,7 +140,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
     @Model.task.setter
     def task(self, task: Task | None):
-        """Assign another task: what the previous one attached to the model is gone"""
+        """Assign another task, and remove the modules that the previous one added to the model"""
         for name in TASK_MODULES:
             if hasattr(self, name):
                 delattr(self, name)
@@ -169,7 +177,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         Returns
         -------
         num_frames : int
-            Number of output frames, 0 if there are less samples than the receptive field.
+            Number of output frames, 0 if there are fewer samples than in the receptive field.
         """
         return self.wavlm.num_frames(num_samples)
 
@@ -184,7 +192,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         Returns
         -------
         receptive_field_size : int
-            Receptive field size, in samples. That of attention, i.e. the whole chunk, is ignored.
+            Receptive field size, in samples. Attention, which covers the whole window, is ignored.
         """
         return receptive_field_size(self.wavlm.config.convolutions, num_frames)
 
@@ -199,9 +207,9 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         Returns
         -------
         receptive_field_center : float
-            Position of the center, in samples: 199.5 for the first frame, which sees samples 0 to
-            399. Truncating the halves of even kernels, as pyannote's own helper does, would
-            move it to 79, and start frames 7.5 ms before the audio.
+            Position of the center, in samples: 199.5 for the first frame, which covers samples 0
+            to 399. Truncating the halves of even kernels, as the function of pyannote.audio does,
+            would give 79, and start frames 7.5 ms before the audio.
         """
         size = self.receptive_field_size(1)
         hop = self.receptive_field_size(2) - size
@@ -228,7 +236,9 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         outputs = self.norm(self.projection(outputs))
         # (batch_size, num_frames, input_dim)
 
-        # chunks all have the same length: without padding mask, attention is faster
+        # `Conformer.forward` of torchaudio (2.11) makes a padding mask from lengths, which slows
+        # attention down. Windows of a batch all have the same length: its layers are called one
+        # by one, without a mask.
         outputs = outputs.transpose(0, 1)
         for layer in self.conformer.conformer_layers:
             outputs = layer(outputs, key_padding_mask=None)
@@ -236,34 +246,34 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
         scores = self.classifier(outputs)
         if torch.is_autocast_enabled(scores.device.type):
-            # losses, and the matching of speakers, are in single precision
+            # losses and the permutation of speakers are computed in single precision
             scores = scores.float()
             with torch.autocast(scores.device.type, enabled=False):
                 return self.activation(scores)
         return self.activation(scores)
 
     def in_precision(self, dtype: torch.dtype | None) -> WavLMSegmentation:
-        """View of this model, whose WavLM computes in another precision at inference
+        """Make a view of this model, whose WavLM computes in another precision at inference
 
         Parameters
         ----------
         dtype : torch.dtype or None
-            Of matrix products: `torch.bfloat16`, or None for that of weights.
+            Type of matrix products: `torch.bfloat16`, or None for the type of weights.
 
         Returns
         -------
         view : WavLMSegmentation
-            It has the same weights, whatever becomes of them. This model stays as it is.
+            It shares the weights of this model, which does not change.
         """
         view = copy.copy(self)
         view._modules = self._modules | {"wavlm": self.wavlm.in_precision(dtype)}
         return view
 
     def on_fit_start(self):
-        """Train in training mode, however the model was made, loaded or used before
+        """Switch to training mode
 
-        Models are loaded in evaluation mode, which Lightning leaves as it is. What was frozen, by
-        pyannote.audio's methods or otherwise, stays in the mode that it is in.
+        Models are loaded in evaluation mode, and Lightning does not change it. Frozen modules
+        (`requires_grad` is false for all of their parameters) keep their mode.
         """
         super().on_fit_start()
         frozen = [module for module in self.modules() if not module.training and _is_frozen(module)]
@@ -272,14 +282,22 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
             module.eval()
 
     def configure_callbacks(self) -> list[lightning.Callback]:
-        """Callbacks that a task of this package needs (stock tasks have none)"""
+        """Add the callbacks of the task, if it has a method `configure_callbacks`
+
+        Tasks of this package have such a method, tasks of pyannote.audio do not.
+        """
         callbacks = list(super().configure_callbacks())
         if hasattr(self.task, "configure_callbacks"):
             callbacks += self.task.configure_callbacks()
         return callbacks
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW, with a smaller learning rate for WavLM, unless the task knows better"""
+        """AdamW, with a smaller learning rate for WavLM
+
+        If the task has a method `configure_optimizers`, that method decides instead: this is how
+        `DistillationPruning` has optimizer groups for gates and multipliers. Tasks of
+        pyannote.audio have no such method.
+        """
         if hasattr(self.task, "configure_optimizers"):
             return self.task.configure_optimizers()
         wavlm, rest = [], []
@@ -293,17 +311,14 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         return torch.optim.AdamW([group for group in groups if group["params"]])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]):
-        """Save specifications as plain values, which can be loaded without executing anything"""
+        """Save specifications as plain values, which are loaded without executing anything"""
         super().on_save_checkpoint(checkpoint)
         ours = checkpoint["pyannote.audio"]
         if isinstance(ours["specifications"], Specifications):
-            # those of `MultiLabelSegmentation` have an array of NumPy
-            plain = copy.copy(ours["specifications"])
-            plain.classes = [str(name) for name in plain.classes]
-            ours["specifications"] = plain
+            ours["specifications"] = with_plain_classes(ours["specifications"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]):
-        """Check that the checkpoint fits, since pipelines load with `strict=False`"""
+        """Check that the checkpoint fits: pipelines load with `strict=False`, which does not"""
         architecture = checkpoint.get("pyannote.audio", {}).get("architecture", {})
         if architecture.get("class") != type(self).__name__:
             raise ValueError(
@@ -322,11 +337,12 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
     def from_pretrained(cls, checkpoint, *args, **kwargs) -> WavLMSegmentation:
         """Load pretrained model: see `pyannote.audio.Model.from_pretrained`
 
-        That trusts the file, whatever its pickle does. A ".safetensors" file is loaded without
-        executing anything (with `map_location` as only option), in evaluation mode.
+        pyannote.audio executes any code that a file in the format of PyTorch has: see
+        `load_checkpoint`. A ".safetensors" file is loaded without executing anything (with
+        `map_location` as only option), in evaluation mode.
         """
         if is_safetensors(checkpoint):
-            return _load_safetensors(checkpoint, *args, **kwargs)
+            return _from_safetensors(checkpoint, *args, **kwargs)
         model = super().from_pretrained(checkpoint, *args, **kwargs)
         if not isinstance(model, cls):
             raise ValueError(
@@ -360,28 +376,17 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
 
 def _is_frozen(module: nn.Module) -> bool:
-    """Whether a module has parameters, none of which is trained"""
+    """Whether a module has parameters, and trains none of them"""
     parameters = [*module.parameters()]
     return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
-def _load_safetensors(
+def _from_safetensors(
     path: str | Path, map_location: str | torch.device | None = None, strict: bool = True
 ) -> WavLMSegmentation:
-    # which imports this module
-    from .checkpoint import load_checkpoint
-
     # weights that do not fit are always refused, strict or not
-    return load_checkpoint(path).to(map_location or "cpu")
-
-
-def without_task_modules(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of the model alone"""
-    return {
-        key: tensor
-        for key, tensor in state_dict.items()
-        if key.split(".", 1)[0] not in TASK_MODULES
-    }
+    model = rebuild(WavLMSegmentation, read_tensors(path), source=repr(str(path)))
+    return model.to(map_location or "cpu")
 
 
 def _encoder(wavlm: str | Path | WavLMConfig | Mapping[str, Any], units: Collection[str]) -> WavLM:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pyannote.audio.core.model import Model
 from pyannote.audio.core.task import Specifications
 
 from ..files.schema import refuse, rule, section
 from ..wavlm.config import WavLMConfig
 from ..wavlm.units import UNITS
 from ..wavlm.weights import check_keys, is_state_dict
-from .model import WavLMSegmentation, without_task_modules
+from .contents import Contents, without_task_modules
 from .specifications import specifications_from_dict, specifications_to_dict
+
+Segmentation = TypeVar("Segmentation", bound=Model)
 
 
 @dataclass(frozen=True)
 class HyperParameters:
     """Arguments of `WavLMSegmentation`, as it saves them
 
-    A file has the structure of its encoder, never the name of one to find somewhere else.
+    Files have the structure of their encoder, never the name of an encoder to find elsewhere.
     """
 
     wavlm: dict[str, Any]
@@ -33,15 +36,18 @@ class HyperParameters:
     num_channels: int = 1
 
 
-def rebuild(checkpoint: Any, source: str) -> WavLMSegmentation:
-    """Model of a checkpoint, of which nothing is taken for granted
+def rebuild(cls: type[Segmentation], contents: Contents, source: str) -> Segmentation:
+    """Build a model from untrusted contents of a file, all of which are checked
 
     Parameters
     ----------
-    checkpoint : dict
-        What `save_checkpoint` saves. Weights are copied.
+    cls : type
+        `WavLMSegmentation`, which this module cannot import: that class reads safetensors files
+        with this function.
+    contents : Contents
+        Weights are copied.
     source : str
-        Where it comes from, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
@@ -51,45 +57,32 @@ def rebuild(checkpoint: Any, source: str) -> WavLMSegmentation:
     Raises
     ------
     ValueError
-        If it is not a checkpoint of `WavLMSegmentation`, if its hyper-parameters or specifications
-        are impossible, or if its weights are not those of such a model.
+        If hyper-parameters or specifications are impossible, or if weights are not those of such a
+        model.
     """
-    try:
-        hparams = checkpoint["hyper_parameters"]
-        architecture = checkpoint["pyannote.audio"]["architecture"]["class"]
-        specifications = checkpoint["pyannote.audio"]["specifications"]
-        weights = checkpoint["state_dict"]
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(
-            f"{source} must be a pyannote.audio checkpoint, found none: convert released "
-            "models and WavLM weights with `pyannote-prune convert` first."
-        ) from error
-    if architecture != WavLMSegmentation.__name__:
-        raise ValueError(
-            f"{source} must be a checkpoint of WavLMSegmentation, found {architecture}: load "
-            "it with pyannote.audio's `Model.from_pretrained`."
-        )
-    if not is_state_dict(weights):
+    if not is_state_dict(contents.weights):
         raise ValueError(f"`state_dict` of {source} must be made of names and tensors.")
-    weights = without_task_modules(weights)
+    weights = without_task_modules(contents.weights)
     try:
-        hparams = _checked(hparams, num_tensors=len(weights))
-        specifications = specifications_from_dict(specifications_to_dict(specifications))
-        # no memory until it is known that the file has these weights, whatever it claims
+        hparams = _checked(contents.hparams, num_tensors=len(weights))
+        # a copy, whose values are all checked
+        specifications = specifications_from_dict(specifications_to_dict(contents.specifications))
+        # no memory until it is known that the file has these weights
         with torch.device("meta"):
-            outline = _describe(hparams, specifications)
+            outline = _without_classifier(cls, hparams, specifications)
             outline.build()  # `setup` would move layers to a processor, with older Lightning
     # torch and torchaudio do not agree on what to raise for dimensions that are impossible
     except Exception as error:
-        raise ValueError(f"{source} does not describe a WavLMSegmentation: {error}") from error
+        raise ValueError(f"{source} does not describe a {cls.__name__}: {error}") from error
     check_keys(outline.state_dict(), weights, source)
-    model = _describe(hparams, specifications)
+    model = _without_classifier(cls, hparams, specifications)
     model.setup()
     model.load_state_dict(weights)
     return model.eval()
 
 
 def _checked(hparams: Any, num_tensors: int) -> dict[str, Any]:
+    """Arguments of the model, from hyper-parameters of a file that has so many tensors"""
     plain = dict(hparams) if isinstance(hparams, Mapping) else hparams
     if isinstance(plain, dict) and not plain.get("units", True):
         del plain["units"]  # no gate
@@ -98,14 +91,15 @@ def _checked(hparams: Any, num_tensors: int) -> dict[str, Any]:
         key = f"hyper_parameters.conformer.{name}"
         if not isinstance(value, int | float):
             refuse(key, "a number", value)
-        # layers are made one by one, hence for as long as it takes, if nothing says how many
+        # layers are made one by one: a huge number of them would take hours
         if name == "num_layers" and not 1 <= value <= num_tensors:
             refuse(key, f"positive, and at most the number of tensors ({num_tensors})", value)
     return asdict(checked) | {"wavlm": WavLMConfig.from_dict(checked.wavlm)}
 
 
-def _describe(hparams: Mapping[str, Any], specifications: Specifications) -> WavLMSegmentation:
-    """Model without its last layer"""
-    model = WavLMSegmentation(**hparams)
+def _without_classifier(
+    cls: type[Segmentation], hparams: Mapping[str, Any], specifications: Specifications
+) -> Segmentation:
+    model = cls(**hparams)
     model.specifications = specifications
     return model

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyannote.audio
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -23,6 +24,7 @@ from ..files.atomic import whole
 from ..files.schema import rule, section
 from ..files.sources import check_is_file
 from ..version import __version__
+from .contents import ARCHITECTURE, Contents, check_architecture
 from .specifications import specifications_from_dict, specifications_to_dict
 
 SUFFIX = ".safetensors"
@@ -51,31 +53,32 @@ def is_safetensors(path: object) -> bool:
     return isinstance(path, str | Path) and str(path).lower().endswith(SUFFIX)
 
 
-def write_tensors(checkpoint: Mapping[str, Any], path: str | Path):
-    """Write a checkpoint of pyannote.audio as a safetensors file, in one go
+def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCHITECTURE):
+    """Write a model as a safetensors file, atomically
 
     Parameters
     ----------
-    checkpoint : dict
-        What pyannote.audio would save.
+    contents : Contents
     path : str or Path
+    architecture : str, optional
+        Name of the class of the model. Files of another class than `WavLMSegmentation` are refused
+        when they are read.
 
     Raises
     ------
     ValueError
         If specifications are not those of a segmentation model.
     """
-    ours = checkpoint["pyannote.audio"]
     # safetensors files have no strides, and no memory shared by two tensors
     weights = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for key, tensor in checkpoint["state_dict"].items()
+        for key, tensor in contents.weights.items()
     }
     description = Description(
-        architecture=ours["architecture"]["class"],
-        hyper_parameters=dict(checkpoint["hyper_parameters"]),
-        specifications=specifications_to_dict(ours["specifications"]),
-        versions={**ours["versions"], "pyannote-prune": __version__},
+        architecture=architecture,
+        hyper_parameters=dict(contents.hparams),
+        specifications=specifications_to_dict(contents.specifications),
+        versions={"pyannote.audio": pyannote.audio.__version__, "pyannote-prune": __version__},
         checksum=_checksum(weights),
     )
     text = json.dumps(asdict(description), allow_nan=False)
@@ -84,13 +87,8 @@ def write_tensors(checkpoint: Mapping[str, Any], path: str | Path):
         save_file(weights, draft, {"format": "pt", KEY: text})
 
 
-def read_tensors(path: str | Path) -> dict[str, Any]:
-    """Read what `write_tensors` wrote
-
-    Returns
-    -------
-    checkpoint : dict
-        What pyannote.audio would have loaded.
+def read_tensors(path: str | Path) -> Contents:
+    """Read a file written by `write_tensors`
 
     Raises
     ------
@@ -99,17 +97,7 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
     ValueError
         If the file is damaged, or does not describe a model: the message names the file.
     """
-    check_is_file(path)
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    # what safetensors raises depends on what is wrong, from the header to unknown types
-    except Exception as error:
-        raise ValueError(
-            f"{str(path)!r} could not be read: it is truncated, damaged, or not a safetensors "
-            f"file. Download or copy it again. ({error})"
-        ) from error
+    weights, metadata = _read(path)
     if KEY not in metadata:
         raise ValueError(
             f"{str(path)!r} must describe a model in its metadata ({KEY!r}), as files written by "
@@ -123,18 +111,26 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{str(path)!r} does not describe a model: {error}") from error
     if _checksum(weights) != description.checksum:
         raise ValueError(
-            f"{str(path)!r} is damaged: weights do not have the checksum that its metadata say. "
+            f"{str(path)!r} is damaged: weights do not have the checksum in its metadata. "
             "Download or copy it again."
         )
-    return {
-        "state_dict": weights,
-        "hyper_parameters": description.hyper_parameters,
-        "pyannote.audio": {
-            "versions": description.versions,
-            "architecture": {"class": description.architecture},
-            "specifications": specifications,
-        },
-    }
+    check_architecture(description.architecture, repr(str(path)))
+    return Contents(description.hyper_parameters, specifications, weights)
+
+
+def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata"""
+    check_is_file(path)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118
+    # what safetensors raises depends on what is wrong, from the header to unknown types
+    except Exception as error:
+        raise ValueError(
+            f"{str(path)!r} could not be read: it is truncated, damaged, or not a safetensors "
+            f"file. Download or copy it again. ({error})"
+        ) from error
 
 
 def _parse(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -89,6 +90,16 @@ def has_specifications(model: Model) -> bool:
         return model.specifications is not None
     except UnknownSpecificationsError:
         return False
+
+
+def with_plain_classes(specifications: Specifications) -> Specifications:
+    """Copy of specifications, with names of classes in a list of strings
+
+    Those of the `MultiLabelSegmentation` task of pyannote.audio are in an array of NumPy.
+    """
+    plain = copy.copy(specifications)
+    plain.classes = [str(name) for name in plain.classes]
+    return plain
 
 
 def specifications_to_dict(specifications: Specifications) -> dict[str, Any]:

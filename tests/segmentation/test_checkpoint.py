@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines.utils import get_model
 
 from pyannote_prune import WavLMSegmentation, save_checkpoint
-from pyannote_prune.files.pickles import write_atomically
+from pyannote_prune.files.pickles import read_safely, write_atomically
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
 
 
@@ -181,3 +182,12 @@ def test_names_of_other_formats_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match=rf"in \.safetensors, or, .* \.pth, found '.*{name}'"):
         save_checkpoint(tiny_model(), tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_new_checkpoints_name_the_module_that_all_releases_have(path):
+    former = Path(__file__).parents[1] / "former_releases" / "0.1.0" / "tiny.ckpt"
+    expected, found = (
+        read_safely(name)["pyannote.audio"]["architecture"] for name in (former, path)
+    )
+    assert found == expected
+    assert found == {"module": "pyannote_prune.segmentation", "class": "WavLMSegmentation"}

@@ -14,7 +14,7 @@ HUGE = 10**9
 
 @pytest.fixture(params=[".ckpt", ".safetensors"])
 def alter(request, tmp_path):
-    """Write a checkpoint after a change of what it says"""
+    """Write a checkpoint after a change of its hyper-parameters"""
     path = tmp_path / f"model{request.param}"
     model = tiny_model()
     save_checkpoint(model, path)
@@ -22,12 +22,12 @@ def alter(request, tmp_path):
     def alter(change):
         if path.suffix == ".ckpt":
             content = read_safely(path)
-            change(content)
+            change(content["hyper_parameters"])
             write_atomically(content, path)
         else:
-            content = read_tensors(path)
-            change(content)
-            write_tensors(content, path)
+            contents = read_tensors(path)
+            change(contents.hparams)
+            write_tensors(contents, path)
         return path
 
     alter.model = model
@@ -35,7 +35,7 @@ def alter(request, tmp_path):
 
 
 def hparams(**changes):
-    return lambda content: content["hyper_parameters"].update(changes)
+    return lambda found: found.update(changes)
 
 
 def wavlm(**changes):
@@ -43,7 +43,7 @@ def wavlm(**changes):
 
 
 def test_unchanged_checkpoint_is_loaded(alter):
-    found, expected = load_checkpoint(alter(lambda content: None)), alter.model
+    found, expected = load_checkpoint(alter(lambda found: None)), alter.model
     assert dict(found.hparams) == dict(expected.hparams)
     assert vars(found.specifications) == vars(expected.specifications)
     weights = expected.state_dict()
@@ -71,7 +71,7 @@ def test_unchanged_checkpoint_is_loaded(alter):
         (wavlm(embed_dim=-48), "`embed_dim` must be an integer"),
         (wavlm(layers=3), ""),
         (wavlm(convolutions=[None]), r"`convolutions\[0\]` must be a dictionary"),
-        (lambda c: c["hyper_parameters"].pop("wavlm"), "Missing key `hyper_parameters.wavlm`"),
+        (lambda found: found.pop("wavlm"), "Missing key `hyper_parameters.wavlm`"),
     ],
 )
 def test_hyper_parameters_that_cannot_be_used_are_refused(alter, change, message):

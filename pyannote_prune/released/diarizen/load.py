@@ -12,6 +12,7 @@ from torch import Tensor
 from ...files.messages import shorten
 from ...files.pickles import read_safely
 from ...files.schema import refuse, section
+from ...segmentation.contents import Contents
 from ...segmentation.model import WavLMSegmentation
 from ...segmentation.rebuild import rebuild
 from ...segmentation.specifications import powerset_specifications
@@ -75,6 +76,11 @@ def load_diarizen(
         return _load_wavlm_file(Path(source))
 
     folder = find_repository(source, revision, token, cache_dir)
+    name = f"{str(folder / WEIGHTS)!r} (described by {CONFIG!r})"
+    return rebuild(WavLMSegmentation, _read_repository(folder), name)
+
+
+def _read_repository(folder: Path) -> Contents:
     config, path = read_config(folder), folder / CONFIG
     try:
         arguments = section(ModelArguments, config["model"].get("args", {}), "model.args")
@@ -91,20 +97,13 @@ def load_diarizen(
             f"{str(path)!r} does not describe a model that is supported: {error}"
         ) from error
 
-    hyper_parameters = {
+    hparams = {
         "wavlm": wavlm.to_dict(),
         "conformer": {ours: getattr(arguments, theirs) for ours, theirs in CONFORMER.items()},
         "sample_rate": arguments.sample_rate,
     }
-    checkpoint = {
-        "state_dict": convert_state_dict(_read_weights(folder / WEIGHTS)),
-        "hyper_parameters": hyper_parameters,
-        "pyannote.audio": {
-            "architecture": {"class": WavLMSegmentation.__name__},
-            "specifications": specifications,
-        },
-    }
-    return rebuild(checkpoint, source=f"{str(folder / WEIGHTS)!r} (described by {CONFIG!r})")
+    weights = convert_state_dict(_read_weights(folder / WEIGHTS))
+    return Contents(hparams, specifications, weights)
 
 
 def _load_wavlm_file(path: Path) -> WavLMSegmentation:
@@ -146,7 +145,7 @@ def _check_supported(arguments: ModelArguments):
             f"This model was trained on channel {arguments.selected_channel} of its recordings "
             "(`selected_channel`), while pyannote.audio averages all channels: add "
             f"'channel': {arguments.selected_channel} to the files that you give it.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...segmentation.model import WavLMSegmentation, without_task_modules
+from ...segmentation.contents import without_task_modules
+from ...segmentation.model import WavLMSegmentation
 from ...wavlm.config import WavLMConfig
 from .repository import CONFIG, WEIGHTS
 

@@ -1,0 +1,54 @@
+"""Checkpoints in the format of pyannote.audio, i.e. PyTorch files"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..files.pickles import read_safely
+from .contents import Contents, check_architecture
+
+# suffixes of such files
+SUFFIXES = (".ckpt", ".bin", ".pt", ".pth")
+
+
+def read_pytorch(path: str | Path) -> Contents:
+    """Read a checkpoint without executing anything from it
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, holds code, or is not a checkpoint of `WavLMSegmentation`.
+    """
+    return contents_of(read_safely(path), source=repr(str(path)))
+
+
+def contents_of(checkpoint: Any, source: str) -> Contents:
+    """Extract what is needed from a checkpoint of pyannote.audio
+
+    Parameters
+    ----------
+    checkpoint : dict
+        As read from a file, hence anything.
+    source : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    ValueError
+        If it is not a checkpoint, or has another model.
+    """
+    try:
+        hparams = checkpoint["hyper_parameters"]
+        architecture = checkpoint["pyannote.audio"]["architecture"]["class"]
+        specifications = checkpoint["pyannote.audio"]["specifications"]
+        weights = checkpoint["state_dict"]
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(
+            f"{source} must be a pyannote.audio checkpoint, found none: convert released "
+            "models and WavLM weights with `pyannote-prune convert` first."
+        ) from error
+    check_architecture(architecture, source)
+    return Contents(hparams, specifications, weights)
