@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 
 from ..pipeline.export import COMMUNITY_1, export_pipeline
-from ..pipeline.settings import DiarizationSettings
-from ..released.diarizen import find_plda, load_diarizen, load_settings
-from ..released.source import is_released, read_source
-from ..segmentation.checkpoint import check_suffix, load_checkpoint, save_checkpoint
+from ..released.source import open_source
+from ..segmentation.checkpoint import check_suffix, save_checkpoint
 from ..segmentation.specifications import has_specifications, powerset_specifications
 from ..segmentation.tables import specifications_lines, structure_table
 from ..wavlm import WavLMConfig
@@ -50,7 +48,7 @@ def convert(
     Convert SOURCE into a CHECKPOINT that pyannote.audio reads
     """
     check_suffix(checkpoint)
-    model = read_source(source)
+    model = open_source(source).load_model()
     trained = has_specifications(model)
     if not trained:
         model.specifications = powerset_specifications(
@@ -69,7 +67,10 @@ def convert(
 @run_in(readable_errors)
 def summary(
     checkpoint: Annotated[
-        str, typer.Argument(help=f"Checkpoint, or preset ({', '.join(PRESETS)}).")
+        str,
+        typer.Argument(
+            help=f"Checkpoint, other source that `convert` takes, or preset ({', '.join(PRESETS)})."
+        ),
     ],
 ):
     """
@@ -78,8 +79,9 @@ def summary(
     if checkpoint in PRESETS and not Path(checkpoint).exists():
         config, lines = WavLMConfig.preset(checkpoint), []
     else:
-        model = load_checkpoint(checkpoint)
-        config, lines = model.wavlm.config, specifications_lines(model)
+        model = open_source(checkpoint).load_model()
+        config = model.wavlm.config
+        lines = specifications_lines(model) if has_specifications(model) else []
     print_line(checkpoint)
     console.print(structure_table(config))
     for line in lines:
@@ -112,12 +114,9 @@ def export(
 
     A released DiariZen model keeps its own inference settings, median filter and PLDA included.
     """
-    if is_released(source):
-        model, settings = load_diarizen(source), load_settings(source)
-        plda = find_plda(source)
-    else:
-        model, settings, plda = load_checkpoint(source), DiarizationSettings(), None
+    found = open_source(source)
+    model, settings = found.load_model(), found.load_settings()
     if bfloat16:
         settings = replace(settings, segmentation_dtype="bfloat16")
-    export_pipeline(model, folder, parts, settings, safetensors, plda)
+    export_pipeline(model, folder, parts, settings, safetensors, found.find_plda())
     print_line(f"Wrote {folder}")

@@ -60,3 +60,12 @@ def looks_like_hub_id(name: str | Path) -> bool:
         and all(part and part[0] not in ".~" for part in parts)
         and not parts[1].lower().endswith(SUFFIXES)
     )
+
+
+def hub_error(source: str | Path, error: BaseException) -> OSError:
+    """Error for a source that is no folder, and that the hub does not have"""
+    return OSError(
+        f"`source` must be a hub id or a local folder, found {str(source)!r}: there is no such "
+        "folder, and no such repository could be reached. Check the spelling, and your connection "
+        f"(or HF_HUB_OFFLINE). ({error})"
+    )

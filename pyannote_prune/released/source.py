@@ -1,24 +1,28 @@
-"""Load a segmentation model from any supported source"""
+"""Open a segmentation model in any supported format"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HFValidationError
-
-from ..files.pickles import read_safely
-from ..files.sources import SUFFIXES, check_is_file, looks_like_hub_id, model_in
-from ..segmentation.checkpoint import load_checkpoint
+from ..files.sources import check_is_file, model_in
 from ..segmentation.model import WavLMSegmentation
-from ..segmentation.safetensors_file import is_safetensors
-from .diarizen import load_diarizen
-from .diarizen.repository import CONFIG
+from .checkpoints import open_checkpoint
+from .diarizen.opening import open_diarizen
+from .encoders import open_encoder
+from .formats import Source
+
+# Register of formats, in the order in which they are tried. Each function returns None for sources
+# of another format.
+FORMATS: dict[str, Callable[[str | Path], Source | None]] = {
+    "checkpoint": open_checkpoint,
+    "released DiariZen model": open_diarizen,
+    "WavLM in Hugging Face layout": open_encoder,
+}
 
 
-def read_source(source: str | Path) -> WavLMSegmentation:
-    """Segmentation model from a checkpoint or a released one, or from WavLM alone
+def open_source(source: str | Path) -> Source:
+    """Open a model, whatever its format
 
     Parameters
     ----------
@@ -28,50 +32,31 @@ def read_source(source: str | Path) -> WavLMSegmentation:
 
     Returns
     -------
-    model : WavLMSegmentation
-        In evaluation mode. From WavLM alone, its head is untrained, and it has no specifications.
+    source : Source
+        Its methods `load_model`, `load_settings` and `find_plda` return the segmentation model,
+        the settings and the PLDA of its pipeline.
 
     Raises
     ------
     OSError
-        If `source` cannot be found.
+        If `source` is the name of a file that does not exist, or a folder whose model is to be
+        given instead. `load_model` raises it if a repository cannot be found.
     ValueError
-        If it is in none of these formats, or if its weights do not fit.
+        If `source` has another format, is damaged, or holds code. `load_model` raises it if weights
+        do not fit.
     """
-    if is_checkpoint(source):
-        return load_checkpoint(source)
-    if is_diarizen(source):
-        return load_diarizen(source)
-    if model_in(source) is not None or str(source).lower().endswith(SUFFIXES):
+    for open_format in FORMATS.values():
+        found = open_format(source)
+        if found is not None:
+            return found
+    if model_in(source) is not None or not Path(source).is_dir():
         check_is_file(source)
-    return WavLMSegmentation(wavlm=source).eval()
+    raise ValueError(
+        f"{str(source)!r} must be in one of these formats: {', '.join(FORMATS)}. None of them was "
+        "found there."
+    )
 
 
-def is_checkpoint(source: str | Path) -> bool:
-    """Whether `source` was written by `save_checkpoint`, rather than by DiariZen's training"""
-    if not Path(source).is_file():
-        return False
-    if is_safetensors(source):
-        return True
-    content = read_safely(source)
-    return isinstance(content, Mapping) and "pyannote.audio" in content
-
-
-def is_released(source: str | Path) -> bool:
-    """Whether `source` is that of a released DiariZen model: a folder, or a name of the hub"""
-    if Path(source).is_dir():
-        return is_diarizen(source)
-    return not Path(source).exists() and looks_like_hub_id(source)
-
-
-def is_diarizen(source: str | Path) -> bool:
-    """Whether `source` was written by DiariZen rather than by `transformers`"""
-    if Path(source).is_dir():
-        return (Path(source) / CONFIG).is_file()
-    if Path(source).exists():
-        return True
-    try:
-        hf_hub_download(str(source), CONFIG)
-    except (OSError, HFValidationError):
-        return False
-    return True
+def read_source(source: str | Path) -> WavLMSegmentation:
+    """Load the segmentation model alone: see `open_source`"""
+    return open_source(source).load_model()

@@ -85,6 +85,13 @@ def test_summary_gives_structure_cost_window_and_classes(tmp_path, monkeypatch):
     assert f"{sum(p.numel() for p in model.parameters()):,}" in output
 
 
+def test_summary_of_any_source_that_is_converted(repository):
+    assert "Window: 16 s" in run("summary", repository)
+    output = run("summary", repository / "wavlm_tiny_base.bin")
+    assert "Parameters" in output
+    assert "Window" not in output
+
+
 def test_summary_of_a_preset(monkeypatch):
     monkeypatch.setattr(console, "width", 120)
     output = run("summary", "large-s80-md")
@@ -98,6 +105,13 @@ def test_released_model_is_exported_with_its_settings(repository, parts, tmp_pat
     pipeline = Pipeline.from_pretrained(tmp_path / "pipeline")
     assert type(pipeline) is SpeakerDiarization
     assert (pipeline.median_filter, pipeline.max_speakers) == (11, 20)
+
+
+def test_wavlm_alone_is_not_exported(repository, parts, tmp_path):
+    wavlm = repository / "wavlm_tiny_base.bin"
+    output = fail("export", wavlm, tmp_path / "pipeline", "--parts", parts)
+    assert "must have specifications and a classifier, found none: train it" in output
+    assert not (tmp_path / "pipeline").exists()
 
 
 def test_checkpoint_is_exported(checkpoint, parts, tmp_path):
@@ -221,9 +235,13 @@ def test_folders_and_names_of_the_hub_are_called_what_they_are(
         for command, *target in (["summary"], ["convert", "new.ckpt"], ["export", "new"]):
             output = fail(command, folder, *target)
             assert f"must be a file, found the folder '{folder}': {model}" in output
-    assert "`pyannote-prune convert owner/name FILE`" in fail("summary", "owner/name")
+    for command, *target in (["summary"], ["convert", "new.ckpt"], ["export", "new"]):
+        output = fail(command, "owner/name", *target)
+        assert "found 'owner/name': there is no such folder, and no such repository" in output
     assert "No such file: 'gone.ckpt'." in fail("convert", "gone.ckpt", "new.ckpt")
-    assert "found the folder 'run/pipeline/plda': convert" in fail("summary", "run/pipeline/plda")
+    for command, *target in (["summary"], ["convert", "new.ckpt"], ["export", "new"]):
+        output = fail(command, "run/pipeline/plda", *target)
+        assert "'run/pipeline/plda' must be in one of these formats: checkpoint, rel" in output
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -277,5 +295,5 @@ def test_lightning_s_complaints_are_messages(tmp_path, monkeypatch):
     def complain(*args, **kwargs):
         raise MisconfigurationException("no such device")
 
-    monkeypatch.setattr("pyannote_prune.cli.models.load_checkpoint", complain)
+    monkeypatch.setattr("pyannote_prune.cli.models.open_source", complain)
     assert "Error: no such device" in fail("summary", tmp_path / "m.ckpt")

@@ -10,6 +10,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from ...files.messages import shorten
+from ...files.sources import hub_error
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,11 +45,7 @@ def find_repository(
             allow_patterns=[CONFIG, WEIGHTS, "plda/*"],
         )
     except (OSError, HFValidationError) as error:
-        raise OSError(
-            f"`source` must be a hub id or a local folder, found {str(source)!r}: there is no such "
-            "folder, and no such repository could be reached. Check the spelling, and your "
-            f"connection (or HF_HUB_OFFLINE). ({error})"
-        ) from error
+        raise hub_error(source, error) from error
     return Path(folder)
 
 

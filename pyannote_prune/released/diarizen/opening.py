@@ -1,0 +1,43 @@
+"""Whether a source is a model released by DiariZen"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HFValidationError
+
+from ..formats import Source
+from .load import load_diarizen
+from .repository import CONFIG
+from .settings import find_plda, load_settings
+
+
+def open_diarizen(source: str | Path) -> Source | None:
+    """Open a released model, or a WavLM file of DiariZen's training
+
+    Returns
+    -------
+    source : Source or None
+        None for folders and repositories without `config.toml`. All files are opened: checkpoints
+        of this package come first in the register of formats.
+    """
+    if Path(source).is_file():
+        return Source(partial(load_diarizen, source))
+    if not _is_released(source):
+        return None
+    return Source(
+        partial(load_diarizen, source), partial(load_settings, source), partial(find_plda, source)
+    )
+
+
+def _is_released(source: str | Path) -> bool:
+    """Whether a folder or a repository of the hub has a `config.toml`"""
+    if Path(source).exists():
+        return (Path(source) / CONFIG).is_file()
+    try:
+        hf_hub_download(str(source), CONFIG)
+    except (OSError, HFValidationError):
+        return False
+    return True

@@ -1,0 +1,33 @@
+"""What the reader of each format returns"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..pipeline.settings import DiarizationSettings
+from ..segmentation.model import WavLMSegmentation
+
+
+@dataclass(frozen=True)
+class Source:
+    """Segmentation model that was found, and its use in a pipeline
+
+    Nothing is loaded until it is called for: a model whose settings are not supported can be
+    loaded all the same.
+
+    Parameters
+    ----------
+    load_model : callable
+        Returns the model, a `WavLMSegmentation` in evaluation mode. From WavLM alone, its head is
+        untrained, and it has no specifications.
+    load_settings : callable, optional
+        Returns the `DiarizationSettings` for `export_pipeline`. Defaults to default settings.
+    find_plda : callable, optional
+        Returns the folder of the PLDA of the source, or None. Defaults to none.
+    """
+
+    load_model: Callable[[], WavLMSegmentation]
+    load_settings: Callable[[], DiarizationSettings] = DiarizationSettings
+    find_plda: Callable[[], Path | None] = lambda: None
