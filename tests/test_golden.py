@@ -14,7 +14,7 @@ from pyannote_prune import cost
 from pyannote_prune.benchmark.speed.experiment import speech
 from pyannote_prune.released.diarizen.structure import convert_config
 from pyannote_prune.wavlm import WavLM
-from pyannote_prune.wavlm.foreign_names import convert
+from pyannote_prune.wavlm.foreign_names import rename_keys
 from pyannote_prune.wavlm.weights import load_exactly
 
 # of the README of the fixtures: absolute, plus relative for pre-norm hidden states
@@ -123,7 +123,7 @@ def test_encoders_pruned_by_the_reference_match(case):
     weights = golden.prune(golden.state_dict(f"{case}/keys.json"), masks)
     keys = golden.read_json(f"{case}/pruned_keys.json")
     wavlm = WavLM(convert_config(config)).eval()
-    load_exactly(wavlm, convert({key: weights[key] for key in keys}), case)
+    load_exactly(wavlm, rename_keys({key: weights[key] for key in keys}), case)
 
     counts = golden.read_json(f"{case}/counts.json")["pruned"]
     assert cost(wavlm).parameters == counts["numel"]

@@ -16,7 +16,7 @@ from ..benchmark.speed.experiment import measure_speed, measure_training
 from ..benchmark.speed.report import diarization_markdown, speed_markdown, training_markdown
 from ..benchmark.speed.subjects import DTYPES
 from ..files.folders import write_json, write_text
-from ..wavlm.inference.bfloat16 import knows_bfloat16
+from ..wavlm.inference.bfloat16 import supports_bfloat16
 
 MODELS = ["transformers-base", "base", "base-s80-md"]
 
@@ -111,7 +111,7 @@ def diarization(
 
 def dtypes_of(device: str) -> list[Dtype]:
     """Precisions that are worth measuring"""
-    return [*Dtype] if knows_bfloat16(torch.device(device)) else [Dtype.float32]
+    return [*Dtype] if supports_bfloat16(torch.device(device)) else [Dtype.float32]
 
 
 def write(results: dict[str, Any], text: str, path: Path, console: Console):

@@ -15,7 +15,7 @@ from pyannote.audio.core.task import Scopes
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.database import FileFinder, Protocol, ProtocolFile
 
-from ..files.messages import did_you_mean, shorten, spell
+from ..files.messages import did_you_mean, printable, shorten
 from ..files.schema import read_yaml, refuse
 from .databases import load_database
 from .decoding import extent, get_duration
@@ -290,5 +290,5 @@ def _names(plain: Any, database: Path) -> list[str]:
 def _section(plain: Mapping[Any, Any], name: Any) -> Mapping[Any, Any]:
     found = plain.get(name, {})
     if not isinstance(found, Mapping):
-        refuse(spell(name), "a dictionary", found)
+        refuse(printable(name), "a dictionary", found)
     return found

@@ -85,7 +85,7 @@ def _os_error(error: Exception, draft: Path | None) -> OSError | None:
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """File to write instead of `path`, whose place it takes in one go, once it is complete
 
     Parameters

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from .atomic import remove_drafts_of, whole
+from .atomic import atomic_write, remove_drafts_of
 from .clutter import is_empty
 
 
@@ -110,7 +110,7 @@ def write_json(content: dict[str, Any], path: Path):
 
 
 def write_text(text: str, path: Path):
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 

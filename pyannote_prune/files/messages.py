@@ -40,12 +40,12 @@ def shorten(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def spell(name: object) -> str:
+def printable(name: object) -> str:
     r"""Name of a key, without quotes, in printable characters
 
-    >>> spell("é\n")
+    >>> printable("é\n")
     'é\\n'
-    >>> spell(42)
+    >>> printable(42)
     '42'
     """
     return shorten(name if isinstance(name, str) else shorten(name))[1:-1]
@@ -59,5 +59,5 @@ def did_you_mean(word: object, words: Iterable[str]) -> str:
     >>> did_you_mean("xyz", ["base", "large"])
     ''
     """
-    matches = get_close_matches(spell(word), list(words), n=1)
+    matches = get_close_matches(printable(word), list(words), n=1)
     return f" (did you mean {matches[0]!r}?)" if matches else ""

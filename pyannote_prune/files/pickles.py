@@ -10,7 +10,7 @@ import torch
 from pyannote.audio.core.task import Problem, Resolution, Specifications
 from torch.torch_version import TorchVersion
 
-from .atomic import whole
+from .atomic import atomic_write
 from .sources import check_is_file
 
 # plain data that checkpoints of pyannote.audio hold beside tensors, and `torch.load` does not know
@@ -22,7 +22,7 @@ torch.serialization.add_safe_globals(SAFE_CLASSES)
 
 def write_atomically(content: Any, path: Path):
     """`torch.save` to a temporary neighbour, then rename"""
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         torch.save(content, draft)
 
 

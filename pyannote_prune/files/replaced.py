@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .atomic import whole
+from .atomic import atomic_write
 
 
 class Stamp(NamedTuple):
@@ -92,7 +92,7 @@ def _read(record: Path) -> dict[str, Stamp]:
 
 
 def _write(record: Path, stamps: Mapping[str, Stamp]):
-    with whole(record) as draft, draft.open("w", **TEXT) as file:
+    with atomic_write(record) as draft, draft.open("w", **TEXT) as file:
         writer = csv.writer(file)
         writer.writerow(("name", *Stamp._fields))
         writer.writerows((name, *stamp) for name, stamp in stamps.items())

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 import yaml
 
-from .messages import did_you_mean, shorten, spell
+from .messages import did_you_mean, printable, shorten
 
 BOUNDS = {
     "minimum": (operator.ge, "at least"),
@@ -43,7 +43,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # PyYAML does not say where
-            kind, reason = node.tag.rpartition(":")[2], spell(str(error))
+            kind, reason = node.tag.rpartition(":")[2], printable(str(error))
             problem = f"found {shorten(node.value)}, which is no {kind} ({reason})"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
@@ -77,7 +77,9 @@ def section(cls: type, plain: Any, key: str = "") -> Any:
     if not isinstance(plain, Mapping):
         refuse(key, "a dictionary", plain)
     names, hints = [item.name for item in fields(cls)], get_type_hints(cls)
-    keys = {name: f"{key}.{spell(name)}" if key else spell(name) for name in (*names, *plain)}
+    keys = {
+        name: f"{key}.{printable(name)}" if key else printable(name) for name in (*names, *plain)
+    }
     for name in plain:
         if name not in names:
             close = did_you_mean(name, names)

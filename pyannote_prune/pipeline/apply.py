@@ -18,7 +18,7 @@ from pyannote.core import Annotation, Segment
 from ..data.audio_files import decodable
 from ..data.decoding import decoded, reason
 from ..data.protocol_files import WRONG_REFERENCE, without_references
-from ..files.atomic import WriteError, whole
+from ..files.atomic import WriteError, atomic_write
 from ..files.folders import write_json
 from ..files.locks import in_use
 from .cropping import crop_to_audio
@@ -141,7 +141,7 @@ def _diarize(
     if hasattr(output, "serialize"):
         write_json(output.serialize(), path.with_name(f"{uri}.json"))
     # last: it says that this recording is done
-    with whole(path) as draft, draft.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as draft, draft.open("w", encoding="utf-8") as file:
         diarization.write_rttm(file)
 
 

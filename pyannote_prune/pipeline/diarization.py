@@ -25,7 +25,7 @@ from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.safetensors_file import is_safetensors
 from ..segmentation.samples import in_single_precision
-from ..wavlm.inference.bfloat16 import knows_bfloat16
+from ..wavlm.inference.bfloat16 import supports_bfloat16
 from .clustering import CLUSTERINGS
 from .cropping import crop_to_audio
 from .embedding import SharedFramesEmbedding, can_share_frames
@@ -178,7 +178,7 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         if device == self._device_of_view:
             return
         dtype = getattr(torch, self.segmentation_dtype)
-        if dtype == torch.bfloat16 and not knows_bfloat16(device):
+        if dtype == torch.bfloat16 and not supports_bfloat16(device):
             warnings.warn(
                 "This processor does not know bfloat16, which would be slower: segmentation runs "
                 "in single precision instead.",

@@ -7,7 +7,7 @@ from pathlib import Path
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from ..data.protocol_files import reference_of
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from .apply import Applied, say
 
 SCORES = "scores.csv"
@@ -44,7 +44,7 @@ def write_scores(metric: DiarizationErrorRate, folder: Path) -> list[str]:
     text = metric.report().to_csv() if metric.results_ else ""
     kept = _keep(path, text)
     if text:
-        with whole(path) as draft:
+        with atomic_write(path) as draft:
             draft.write_text(text, encoding="utf-8")
         rate = f"DER {abs(metric):.2%} over {len(metric.results_)} recordings"
         lines.append(f"{rate} (no collar, overlaps included): {path}")

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..wavlm.config import WavLMConfig
 from ..wavlm.cost import cost
 
@@ -71,7 +71,7 @@ def plot_structure(before: WavLMConfig, after: WavLMConfig, path: Path) -> None:
     crosses += _cross(neurons, [i for i, layer in enumerate(after.layers) if not layer.neurons])
     handles = [Patch(color=BLUE, label="kept"), Patch(color=LIGHT, label="removed"), *crosses[:1]]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         figure.savefig(draft, format=_format(path))
 
 
@@ -102,7 +102,7 @@ def plot_training(metrics: Mapping[str, Path], path: Path) -> None:
     figure.suptitle(_mark_stages(panels, stages), fontsize=9, parse_math=False, wrap=True)
     for axes, name in zip(panels, names, strict=True):
         _draw_curves(axes, name, stages)
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         figure.savefig(draft, format=_format(path))
 
 

@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..files.schema import rule, section
 from ..files.sources import check_is_file
 from ..version import __version__
@@ -82,7 +82,7 @@ def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCH
         checksum=_checksum(weights),
     )
     text = json.dumps(asdict(description), allow_nan=False)
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         # without "format", `transformers` and others would not know whose tensors these are
         save_file(weights, draft, {"format": "pt", KEY: text})
 

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 
 
 def merge_logs(paths: Iterable[Path], output: Path):
@@ -32,7 +32,7 @@ def merge_logs(paths: Iterable[Path], output: Path):
             start = int(attempt[0]["step"])
             rows = [row for row in rows if int(row["step"]) < start] + attempt
     names = sorted({name for row in rows for name in row})
-    with whole(output) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(output) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

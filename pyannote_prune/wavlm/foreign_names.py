@@ -35,10 +35,10 @@ NAMES = {
 }
 
 
-def rename(key: str) -> str:
+def rename_key(key: str) -> str:
     """Our name for a key of DiariZen's or `transformers`' WavLM
 
-    >>> rename("encoder.transformer.layers.3.attention.q_proj.weight")
+    >>> rename_key("encoder.transformer.layers.3.attention.q_proj.weight")
     'layers.3.attention.query.weight'
     """
     for theirs, ours in (PREFIXES | NAMES).items():
@@ -48,9 +48,9 @@ def rename(key: str) -> str:
     return key.replace(".layer_norm.", f".{ours}.")
 
 
-def convert(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def rename_keys(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """State dict of DiariZen's or `transformers`' WavLM, with our names and shapes"""
-    converted = {rename(key): tensor for key, tensor in state_dict.items()}
+    converted = {rename_key(key): tensor for key, tensor in state_dict.items()}
     for key, tensor in converted.items():
         if key.endswith(".gate_constant"):
             converted[key] = tensor.flatten()

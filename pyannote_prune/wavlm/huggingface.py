@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from ..files.inside import find_inside
 from .config import ConvolutionConfig, LayerConfig, WavLMConfig
 from .encoder import WavLM
-from .foreign_names import convert
+from .foreign_names import rename_keys
 from .presets import PRESETS
 from .weights import load_exactly, refuse_differences
 
@@ -144,7 +144,7 @@ def from_transformers(
         with: true for models that normalize every convolution (Large), false for others (Base).
     """
     wavlm = WavLM(config_from_transformers(model.config, normalize_waveform))
-    state_dict = convert(model.state_dict())
+    state_dict = rename_keys(model.state_dict())
     # frames masked for pretraining, and a scale that only pruned encoders need
     state_dict.pop("masked_spec_embed", None)
     state_dict["extractor.scale"] = wavlm.extractor.scale.data

@@ -9,7 +9,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..files.messages import spell
+from ..files.messages import printable
 
 
 def is_state_dict(content: Any) -> bool:
@@ -91,4 +91,4 @@ def load_exactly(module: nn.Module, state_dict: Mapping[str, Tensor], source: st
 
 def _enumerate(keys: Sequence[str], limit: int = 20) -> str:
     more = f", and {len(keys) - limit} more" if len(keys) > limit else ""
-    return ", ".join(map(spell, keys[:limit])) + more
+    return ", ".join(map(printable, keys[:limit])) + more

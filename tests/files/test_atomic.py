@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 
 from pyannote_prune.files.atomic import (
     WriteError,
+    atomic_write,
     draft_of,
     remove_drafts,
     remove_drafts_of,
-    whole,
     writing,
 )
 
@@ -23,7 +23,7 @@ TENSORS = {"weight": torch.zeros(100_000)}
 
 def test_file_appears_once_it_is_complete(tmp_path):
     path = tmp_path / "new" / "file"
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text("content")
         assert not path.exists()
     assert path.read_text() == "content"
@@ -33,7 +33,7 @@ def test_file_appears_once_it_is_complete(tmp_path):
 def test_previous_file_survives_an_error(tmp_path):
     path = tmp_path / "file"
     path.write_text("before")
-    with pytest.raises(TypeError), whole(path) as draft:
+    with pytest.raises(TypeError), atomic_write(path) as draft:
         draft.open("w").write("half" + None)
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["file"]
@@ -44,7 +44,7 @@ def test_what_a_killed_process_leaves_can_be_removed(tmp_path, everything):
     path = tmp_path / "folder" / "file"
     child = os.fork()
     if not child:
-        with whole(path) as draft:
+        with atomic_write(path) as draft:
             draft.write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
@@ -72,7 +72,7 @@ def test_drafts_are_removed_in_subfolders_and_nothing_else_is(tmp_path):
 def test_names_may_be_as_long_as_those_of_files(tmp_path, name):
     """And drafts that are left are found, whatever the characters"""
     path = tmp_path / name
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text("content")
     assert path.read_text() == "content"
     other, left = draft_of(tmp_path / "other"), draft_of(path)
@@ -92,10 +92,10 @@ def test_names_may_be_as_long_as_those_of_files(tmp_path, name):
 )
 def test_lack_of_space_is_an_error_that_names_the_file(tmp_path, write):
     path = tmp_path / "file"
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         write(draft)
     before = path.read_bytes()
-    with largest_file(50_000), pytest.raises(WriteError) as caught, whole(path) as draft:
+    with largest_file(50_000), pytest.raises(WriteError) as caught, atomic_write(path) as draft:
         write(draft)
     assert caught.value.errno == errno.EFBIG
     assert str(caught.value) == (
@@ -109,7 +109,7 @@ def test_lack_of_space_is_an_error_that_names_the_file(tmp_path, write):
 def test_other_errors_are_raised_as_they_are(tmp_path):
     named = FileNotFoundError(errno.ENOENT, "No such file", "/no/where")
     for error in (RuntimeError("of a network"), named, OSError("of a loader")):
-        with pytest.raises(type(error)) as caught, whole(tmp_path / "file"):
+        with pytest.raises(type(error)) as caught, atomic_write(tmp_path / "file"):
             raise error
         assert caught.value is error
         with pytest.raises(type(error)) as caught, writing(tmp_path):
@@ -131,5 +131,5 @@ def test_a_folder_is_named_for_want_of_space_alone(tmp_path):
 
 def test_what_cannot_be_made_is_named(tmp_path):
     message = "x' could not be written .*: check that it can be"
-    with pytest.raises(WriteError, match=message), whole(tmp_path / ("x" * 256)):
+    with pytest.raises(WriteError, match=message), atomic_write(tmp_path / ("x" * 256)):
         pass

@@ -78,7 +78,9 @@ def test_shared_frames_do_not_change_the_output(arguments):
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 def test_bfloat16_is_for_processors_that_know_it(arguments, known, monkeypatch):
-    monkeypatch.setattr("pyannote_prune.pipeline.diarization.knows_bfloat16", lambda device: known)
+    monkeypatch.setattr(
+        "pyannote_prune.pipeline.diarization.supports_bfloat16", lambda device: known
+    )
     fast = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16")
     exact = SpeakerDiarization(**arguments)
     with nullcontext() if known else pytest.warns(UserWarning, match="does not know bfloat16"):

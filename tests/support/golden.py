@@ -16,7 +16,7 @@ from pyannote_prune.released.diarizen.load import CONFORMER
 from pyannote_prune.released.diarizen.structure import convert_config
 from pyannote_prune.released.diarizen.weights import convert_state_dict
 from pyannote_prune.segmentation.specifications import powerset_specifications
-from pyannote_prune.wavlm.foreign_names import convert
+from pyannote_prune.wavlm.foreign_names import rename_keys
 from pyannote_prune.wavlm.huggingface import from_transformers
 from pyannote_prune.wavlm.weights import load_exactly
 
@@ -53,7 +53,7 @@ def build(case: str) -> tuple[WavLM, WavLMSegmentation | None]:
     structure = convert_config(config["wavlm"])
     if "model" not in config:
         encoder = WavLM(structure).eval()
-        load_exactly(encoder, convert(weights), case)
+        load_exactly(encoder, rename_keys(weights), case)
         return encoder, None
     arguments = config["model"]["args"]
     model = WavLMSegmentation(
@@ -74,7 +74,7 @@ def load_encoder(config: dict, weights: dict[str, Tensor]) -> WavLM:
     """Encoder with these weights, gates left out"""
     encoder = WavLM(convert_config(config)).eval()
     weights = {key: value for key, value in weights.items() if "hard_concrete" not in key}
-    load_exactly(encoder, convert(weights), "the reference")
+    load_exactly(encoder, rename_keys(weights), "the reference")
     return encoder
 
 
@@ -116,7 +116,9 @@ def generate(large: bool, silent_heads: bool = False) -> tuple[WavLM, Tensor, Te
         scale = wavlm.extractor.scale.data
         wavlm = WavLM(WavLMConfig.from_dict(plain)).eval()
         del weights["masked_spec_embed"]
-        load_exactly(wavlm, convert(weights) | {"extractor.scale": scale}, "the generated encoder")
+        load_exactly(
+            wavlm, rename_keys(weights) | {"extractor.scale": scale}, "the generated encoder"
+        )
 
     waveforms = torch.nn.functional.layer_norm(torch.randn(2, 8000), (8000,))
     with torch.no_grad():

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from ...files.atomic import whole
+from ...files.atomic import atomic_write
 from ..tables import markdown_table
 from .arms import METHODS
 
@@ -154,5 +154,5 @@ def plot(results: Mapping[str, Any], path: Path):
     axes.set(xlabel="Parameters of WavLM that are removed (%)", ylabel="DER, held-out (%)")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, fontsize=8, ncols=3, loc="outside upper center")
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         figure.savefig(draft, format="png")

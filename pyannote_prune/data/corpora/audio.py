@@ -5,7 +5,7 @@ from __future__ import annotations
 import wave
 from pathlib import Path
 
-from ...files.atomic import whole
+from ...files.atomic import atomic_write
 from ..audio_files import decodable
 from ..decoding import is_exact, reason
 
@@ -57,7 +57,7 @@ def convert(source: Path, output: Path, piece: float = PIECE):
 
 
 def _write(decoder, duration: float, output: Path, piece: float):
-    with whole(output) as draft:
+    with atomic_write(output) as draft:
         with wave.open(str(draft), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ...files.atomic import remove_drafts_of, whole, writing
+from ...files.atomic import atomic_write, remove_drafts_of, writing
 from ...files.locks import in_use
 from ...files.replaced import remove_replaced
 from ..references import Turn, name_rule, read_rttm, read_uem, rttm_line, uem_line
@@ -159,5 +159,5 @@ def read_regions(recording: Recording) -> list[tuple[float, float]]:
 
 
 def write(path: Path, lines: Iterable[str]):
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text("".join(lines), encoding="utf-8")

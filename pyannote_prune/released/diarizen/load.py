@@ -18,7 +18,7 @@ from ...segmentation.rebuild import rebuild
 from ...segmentation.specifications import powerset_specifications
 from ...wavlm.config import WavLMConfig
 from ...wavlm.encoder import WavLM
-from ...wavlm.foreign_names import convert
+from ...wavlm.foreign_names import rename_keys
 from ...wavlm.weights import check_keys, is_state_dict
 from .arguments import ModelArguments, Window, known
 from .repository import CONFIG, WEIGHTS, find_repository, read_config
@@ -108,7 +108,7 @@ def _read_repository(folder: Path) -> Contents:
 
 def _load_wavlm_file(path: Path) -> WavLMSegmentation:
     structure, state_dict = read_wavlm_file(path)
-    weights = convert(state_dict)
+    weights = rename_keys(state_dict)
     try:
         # no memory until it is known that the file has these weights, whatever it claims
         with torch.device("meta"):

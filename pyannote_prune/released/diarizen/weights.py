@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ...wavlm.foreign_names import convert
+from ...wavlm.foreign_names import rename_keys
 
 WAVLM_PREFIX = "wavlm_model."
 
@@ -41,7 +41,7 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     head = {_rename_head(k): v for k, v in state_dict.items() if not k.startswith(prefix)}
     if "layer_weights" in head:
         head["layer_weights"] = head["layer_weights"].flatten()
-    return {f"wavlm.{k}": v for k, v in convert(encoder).items()} | _stack_projections(head)
+    return {f"wavlm.{k}": v for k, v in rename_keys(encoder).items()} | _stack_projections(head)
 
 
 def _rename_head(key: str) -> str:

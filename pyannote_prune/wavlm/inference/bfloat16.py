@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def knows_bfloat16(device: torch.device) -> bool:
+def supports_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 are those of a processor, not an emulation
 
     On processors that do not know it (x86 without AVX-512, for instance), they take seven times as

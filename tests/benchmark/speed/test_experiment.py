@@ -134,7 +134,9 @@ def test_training_is_compared_with_three_passes(monkeypatch):
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 def test_bfloat16_is_measured_where_it_is_known(checkpoint, known, tmp_path, monkeypatch):
-    monkeypatch.setattr("pyannote_prune.cli.benchmark_speed.knows_bfloat16", lambda device: known)
+    monkeypatch.setattr(
+        "pyannote_prune.cli.benchmark_speed.supports_bfloat16", lambda device: known
+    )
     command = ["benchmark", "speed", checkpoint, "--batch", "1", "--window", "1", "--rounds", "1"]
     result = CliRunner().invoke(app, [*command, "--output", str(tmp_path)])
     assert result.exit_code == 0, result.output
