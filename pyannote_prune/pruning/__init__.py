@@ -1,4 +1,4 @@
-"""Learn what to remove, and remove it"""
+"""Learn which units to remove, and remove them"""
 
 from .prune import gate, prune
 from .task import DistillationPruning

@@ -1,4 +1,4 @@
-"""Distance between hidden states of student and teacher"""
+"""Compare hidden states of student and teacher"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def layer_distance(
     cosine_weight: float = 1.0,
     l2_weight: float = 0.0,
 ) -> Tensor:
-    """Average distance between hidden states of student and teacher
+    """Compute the average distance between hidden states of student and teacher
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def layer_distance(
             "`student` and `teacher` must have the same shape, found "
             f"{tuple(student.shape)} and {tuple(teacher.shape)}."
         )
-    # under autocast too: differences of similar numbers need all their digits
+    # single precision under autocast too, for differences of similar numbers
     student, teacher = student.float(), teacher.float()
     distance = torch.zeros((), device=student.device)
     if l1_weight:
@@ -58,13 +58,12 @@ def layer_distance(
 
 
 def matched_layers(num_layers: int, layers: tuple[int, ...] | None = None) -> tuple[int, ...]:
-    """Indices of the hidden states to match
+    """List the indices of the hidden states to match
 
     Parameters
     ----------
     num_layers : int
-        Number of layers of the encoder: it has one more hidden state, the first one being the
-        input of the first layer.
+        Number of layers of the encoder. It has one more hidden state: the input of the first layer.
     layers : tuple of int, optional
         Defaults to four of them, evenly spaced, first and last included.
 

@@ -1,4 +1,4 @@
-"""Attach gates to a model; remove what they close"""
+"""Attach gates to a model, and remove the units that they close"""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ ModelT = TypeVar("ModelT", WavLM, WavLMSegmentation)
 
 
 def gate(model: ModelT, units: Collection[str] = ("channel", "head", "neuron")) -> ModelT:
-    """Same model, with gates that decide what can be pruned
+    """Attach gates to a copy of a model
 
     Parameters
     ----------
     model : WavLMSegmentation or WavLM
-        Left as it was. It may have been pruned already, but must not have gates.
+        Not modified. It may have been pruned already, but must not have gates.
     units : tuple of str, optional
-        What gets gates: "channel" (of convolutions), "head" (of attention), "neuron" (of
+        Units that have gates: "channel" (of convolutions), "head" (of attention), "neuron" (of
         feed-forward blocks), "attention" (whole blocks), "feed_forward" (whole blocks).
         Defaults to the first three.
 
     Returns
     -------
     gated : WavLMSegmentation or WavLM
-        To be trained with the `DistillationPruning` task.
+        Model to train with the `DistillationPruning` task.
 
     Raises
     ------
     ValueError
-        If the model already has gates, if a unit is unknown, or if there is none of it left.
+        If the model already has gates, if a unit is unknown, or if no such unit is left.
     """
     if isinstance(model, WavLM):
         return attach_gates(model, units)
@@ -46,21 +46,21 @@ def gate(model: ModelT, units: Collection[str] = ("channel", "head", "neuron")) 
 def prune(
     model: ModelT, target_sparsity: float | None = None, objective: str = "parameters"
 ) -> ModelT:
-    """New, smaller model without gates, which computes the same in evaluation mode
+    """Remove closed units: make a smaller model without gates, with the same outputs in evaluation
 
-    Hidden states, outputs and gradients agree with those of the gated model up to float rounding.
-    Each convolution keeps one channel at least. A block that loses all its heads, or all its
-    neurons, is gone, bias included.
+    Hidden states, outputs and gradients of both models agree up to float rounding. Each convolution
+    keeps at least one channel. A block that loses all its heads, or all its neurons, is removed
+    with its biases.
 
     Parameters
     ----------
     model : WavLMSegmentation or WavLM
-        Left as it was. Must have gates.
+        Not modified. Must have gates.
     target_sparsity : float, optional
-        Fraction of the encoder to remove, in [0, 1): training ends near its target, and
-        `meet_target` then chooses the units that stay. Defaults to what gates say.
+        Fraction of the encoder to remove, in [0, 1): `meet_target` chooses the units that stay,
+        since training ends near its target. Defaults to removing the units whose gates are closed.
     objective : {"parameters", "macs"}, optional
-        What sparsity counts. Defaults to parameters.
+        Cost that sparsity is a fraction of. Defaults to "parameters".
 
     Returns
     -------
@@ -78,9 +78,21 @@ def prune(
     return remove_gates(model)
 
 
-def with_encoder(model: WavLMSegmentation, wavlm: WavLM) -> WavLMSegmentation:
-    """Same head and specifications over another encoder, as a new model"""
-    options = {"wavlm": wavlm.config.to_dict(), "units": wavlm.units}
+def with_encoder(
+    model: WavLMSegmentation, wavlm: WavLM, **learning_rates: float
+) -> WavLMSegmentation:
+    """Make a model with another encoder, and the head and specifications of a first model
+
+    Parameters
+    ----------
+    model : WavLMSegmentation
+        Not modified.
+    wavlm : WavLM
+        Encoder, whose weights are copied.
+    **learning_rates : float, optional
+        `learning_rate` and `wavlm_learning_rate` of the new model. Default to the rates of `model`.
+    """
+    options = {"wavlm": wavlm.config.to_dict(), "units": wavlm.units, **learning_rates}
     new = type(model)(**(dict(model.hparams) | options))
     if has_specifications(model):
         new.specifications = model.specifications

@@ -1,4 +1,4 @@
-"""Which units stay, when an encoder must have a given cost"""
+"""Choose the units of an encoder that stay, at a given cost"""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from ..wavlm.encoder import WavLM
 from ..wavlm.gates import gates_of
 from ..wavlm.gating import pruned_config
 
-# index of its gates among those of the encoder, index among these gates
+# index of its gates in `gates_of(wavlm)`, index within these gates
 Unit = tuple[int, int]
 
 
 def select_units(wavlm: WavLM, target: float, count: str) -> list[Tensor]:
-    """Choose the units that stay: a knapsack, of what gates are worth at what units cost
+    """Choose the units that stay: a knapsack problem, solved greedily
 
-    A gate of value v is worth v / (1 - v): the logarithm of these odds is what training moves
-    (`log_alpha`), for as long as a unit brings more than it costs.
+    The worth of a gate of value v is v / (1 - v): training moves the logarithm of these odds
+    (`log_alpha`) up as long as the unit brings more than it costs.
 
-    The choice starts from the units that are open in evaluation mode. When they cost too much, some
-    are closed, those of the lowest worth per cost first, until the next one would pass the target.
-    That one is either passed over, and smaller ones fill what remains of the gap, or it is closed,
-    and others are opened again: whichever keeps the larger sum. When they cost too little, units
-    are opened likewise, those of the highest worth per cost first.
+    The choice starts from the units that are open in evaluation mode. When they cost too much,
+    units are closed by increasing worth per cost, until the next one would pass the target. There
+    are then two candidates: skip that unit, and close smaller ones to fill the gap; or close it,
+    and open others again. The candidate of larger total worth is chosen. When open units cost too
+    little, units are opened in the same way, by decreasing worth per cost.
 
     Parameters
     ----------
     wavlm : WavLM
-        With gates. Left as it was.
+        With gates. Not modified.
     target : float
-        What the pruned encoder must cost.
+        Cost of the pruned encoder to reach.
     count : {"parameters", "macs_per_second"}
-        What cost counts.
+        Field of `Cost`.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def select_units(wavlm: WavLM, target: float, count: str) -> list[Tensor]:
     """
     selection = _Selection(wavlm, target, count)
     closing = selection.cost() > target
-    # once a block is open, so can be its units
+    # units can be opened once their block is
     while order := selection.order(closing):
         toggled = selection.approach(order, closing)
         if toggled < len(order):
@@ -57,7 +57,7 @@ def select_units(wavlm: WavLM, target: float, count: str) -> list[Tensor]:
     filled = selection.is_open(), selection.total_worth()
     selection.restore(start)
     selection.toggle([large])
-    # others of its kind and layer are worth less, or more, and cost as much
+    # not units of the same kind and layer, which cost as much
     back = [unit for unit in selection.order(not closing) if unit[0] != large[0]]
     selection.fill(back, not closing)
     passed = selection.is_open(), selection.total_worth()
@@ -65,7 +65,7 @@ def select_units(wavlm: WavLM, target: float, count: str) -> list[Tensor]:
 
 
 class _Selection:
-    """Copy of a gated encoder whose gates are at 0 or at 1"""
+    """Copy of a gated encoder, with gates at 0 or at 1, whose units are opened and closed"""
 
     def __init__(self, wavlm: WavLM, target: float, count: str):
         self.target, self.count = target, count
@@ -78,13 +78,15 @@ class _Selection:
             gates.settle(is_open)
 
     def cost(self) -> int:
+        """Compute the cost of the encoder once it is pruned"""
         return getattr(cost(pruned_config(self.wavlm)), self.count)
 
     def gap(self) -> float:
+        """Compute the difference between cost and target"""
         return abs(self.cost() - self.target)
 
     def smallest_price(self) -> int:
-        """Smallest cost of a unit that can be opened or closed"""
+        """Compute the smallest cost of a unit that can be opened or closed"""
         prices = (
             self.price([unit])
             for units in self.units(True) + self.units(False)
@@ -93,19 +95,21 @@ class _Selection:
         return min((price for price in prices if price), default=0)
 
     def total_worth(self) -> float:
-        """Sum over open gates"""
+        """Sum up the worth of open gates"""
         pairs = zip(self.worth, self.is_open(), strict=True)
         return sum(worth[is_open].sum().item() for worth, is_open in pairs)
 
     def is_open(self) -> list[Tensor]:
+        """List the state of all gates: booleans, in the order of `gates_of`"""
         return [gates.log_alpha > 0 for gates in self.gates]
 
     def restore(self, is_open: list[Tensor]):
+        """Return to a previous state of all gates"""
         for gates, mask in zip(self.gates, is_open, strict=True):
             gates.settle(mask)
 
     def toggle(self, units: list[Unit]):
-        """Open units that are closed, and close those that are open"""
+        """Open closed units, and close open units"""
         chosen: dict[int, list[int]] = {}
         for group, index in units:
             chosen.setdefault(group, []).append(index)
@@ -115,23 +119,23 @@ class _Selection:
             self.gates[group].settle(is_open)
 
     def cost_after(self, units: list[Unit]) -> int:
-        """Cost once units are toggled"""
+        """Compute the cost once units are toggled"""
         self.toggle(units)
         found = self.cost()
         self.toggle(units)
         return found
 
     def fits(self, units: list[Unit], closing: bool) -> bool:
-        """Whether the target is not passed once units are toggled"""
+        """Whether toggling units does not pass the target"""
         found = self.cost_after(units)
         return found >= self.target if closing else found <= self.target
 
     def price(self, units: list[Unit]) -> int:
-        """Cost that toggling units frees, or takes"""
+        """Compute the difference of cost that toggling units makes"""
         return abs(self.cost_after(units) - self.cost())
 
     def units(self, closing: bool) -> list[list[Unit]]:
-        """Units that can be closed (or opened), by gates"""
+        """List the units that can be closed (or opened), gates by gates"""
         found = []
         for group, (gates, worth) in enumerate(zip(self.gates, self.worth, strict=True)):
             can = (gates.log_alpha > 0) == closing
@@ -141,10 +145,10 @@ class _Selection:
         return found
 
     def order(self, closing: bool) -> list[Unit]:
-        """Units that can be closed (or opened), by worth per cost"""
+        """Sort the units that can be closed (or opened) by worth per cost"""
         found = []
         for units in self.units(closing):
-            # units of a block that is closed cost nothing
+            # units of a closed block cost nothing
             if units and (price := self.price(units[:1])):
                 worth = self.worth[units[0][0]].tolist()
                 found += [(worth[index] / price, (group, index)) for group, index in units]
@@ -152,7 +156,7 @@ class _Selection:
         return [unit for _, unit in found]
 
     def approach(self, order: list[Unit], closing: bool) -> int:
-        """Toggle as many of the first units as fit, and return their number"""
+        """Toggle as many of the first units as the target allows, and return their number"""
         low, high = 0, len(order)
         while low < high:
             middle = (low + high + 1) // 2
@@ -162,7 +166,7 @@ class _Selection:
         return low
 
     def fill(self, order: list[Unit], closing: bool):
-        """Toggle units that fit, one after the other"""
+        """Toggle units one by one, except where that would pass the target"""
         too_large: set[int] = set()
         for group, unit in order:
             if group in too_large:

@@ -1,4 +1,4 @@
-"""Target, penalty, and how to meet the target in the end"""
+"""Measure sparsity, and bring it to a target"""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..wavlm.gates import gates_of
 from ..wavlm.gating import pruned_config, settle_gates
 from .selection import select_units
 
-# what sparsity can count
+# objective: field of `Cost` that sparsity is a fraction of
 OBJECTIVES = {"parameters": "parameters", "macs": "macs_per_second"}
 
 
 def sparsity(remaining: Cost, dense: Cost, objective: str = "parameters") -> float | Tensor:
-    """Fraction of the dense encoder that is gone
+    """Compute the fraction of a dense encoder that was removed
 
     Parameters
     ----------
     remaining, dense : Cost
-        Cost (or expected cost) of the pruned encoder, and that of the dense one.
-    objective : {"parameters", "macs"}
-        What to count.
+        Cost (or expected cost) of the pruned encoder, and cost of the dense one.
+    objective : {"parameters", "macs"}, optional
+        Cost to compare. Defaults to "parameters".
 
     Returns
     -------
@@ -39,14 +39,28 @@ def sparsity(remaining: Cost, dense: Cost, objective: str = "parameters") -> flo
 
 
 def check_objective(objective: str):
+    """Check that an objective is one of `OBJECTIVES`
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
     if objective not in OBJECTIVES:
         raise ValueError(
             f"`objective` must be one of {', '.join(map(repr, OBJECTIVES))}, found {objective!r}: "
-            "it says what `target_sparsity` is a fraction of."
+            "`target_sparsity` is a fraction of it."
         )
 
 
 def check_target(target_sparsity: float):
+    """Check that a target is a fraction
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
     if isinstance(target_sparsity, bool) or not 0 <= target_sparsity < 1:
         raise ValueError(
             f"`target_sparsity` must be in [0, 1), found {target_sparsity}: it is the fraction of "
@@ -55,7 +69,7 @@ def check_target(target_sparsity: float):
 
 
 def expected_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> Tensor:
-    """Expected sparsity of a gated encoder, differentiable
+    """Compute the expected sparsity of a gated encoder, differentiably
 
     Returns
     -------
@@ -65,12 +79,12 @@ def expected_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") 
 
 
 def reached_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> float:
-    """Sparsity of what pruning makes of a gated encoder"""
+    """Compute the sparsity of a gated encoder once it is pruned"""
     return sparsity(cost(pruned_config(wavlm)), dense, objective)
 
 
 def maximum_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> float:
-    """Sparsity of a gated encoder once all its gates are closed"""
+    """Compute the sparsity of a gated encoder once all its gates are closed"""
     closed = copy.deepcopy(wavlm)
     for gates in gates_of(closed):
         gates.settle(torch.zeros_like(gates.log_alpha, dtype=torch.bool))
@@ -78,7 +92,13 @@ def maximum_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -
 
 
 def check_reachable(wavlm: WavLM, target_sparsity: float, dense: Cost, objective: str):
-    """Refuse a target that is beyond what the gates of an encoder can remove"""
+    """Check that the gates of an encoder can remove as much as a target asks for
+
+    Raises
+    ------
+    ValueError
+        If they cannot: the message gives the maximum.
+    """
     maximum = maximum_sparsity(wavlm, dense, objective)
     if target_sparsity > maximum:
         raise ValueError(
@@ -89,18 +109,18 @@ def check_reachable(wavlm: WavLM, target_sparsity: float, dense: Cost, objective
 
 
 def target_at(progress: float, target_sparsity: float) -> float:
-    """Target during the warm-up, linear from 0
+    """Compute the target during the warm-up, linear from 0
 
     Parameters
     ----------
     progress : float
-        Number of steps so far over number of warm-up steps.
+        Number of past steps over number of warm-up steps.
     """
     return target_sparsity * min(1.0, max(0.0, progress))
 
 
 class SparsityPenalty(nn.Module):
-    """Augmented Lagrangian of "sparsity equals target"
+    """Compute the augmented Lagrangian of the constraint "sparsity equals target"
 
     Its multipliers are trained with the model, but by gradient ascent.
 
@@ -115,7 +135,7 @@ class SparsityPenalty(nn.Module):
         self.lambda2 = nn.Parameter(torch.zeros(()))
 
     def forward(self, sparsity: Tensor, target: float) -> Tensor:
-        """
+        """Compute the penalty
 
         Parameters
         ----------
@@ -135,33 +155,32 @@ class SparsityPenalty(nn.Module):
 def meet_target(
     wavlm: WavLM, target_sparsity: float, dense: Cost, objective: str = "parameters"
 ) -> WavLM:
-    """Same gated encoder, with the units that stay chosen so that pruning it meets the target
+    """Choose the units that stay, so that pruning a gated encoder meets a target
 
-    Training stops near the target rather than at it. Units are then closed, or opened, one after
-    the other, in the order of the values of their gates; the smallest ones fill what remains of the
-    gap. Units that stay have the value that training gave them, which is folded into weights: gates
-    of the result are at 0 or at 1.
+    Training stops near the target, not at it. Units are then closed, or opened, in an order that
+    `select_units` describes. Units that stay keep the gate values of training, which are folded
+    into weights: gates of the result are at 0 or at 1.
 
     Parameters
     ----------
     wavlm : WavLM
-        With gates. Left as it was.
+        With gates. Not modified.
     target_sparsity : float
         Fraction of the dense encoder to remove.
     dense : Cost
         Cost of the dense encoder.
     objective : {"parameters", "macs"}, optional
-        What sparsity counts.
+        Cost that sparsity is a fraction of. Defaults to "parameters".
 
     Returns
     -------
     settled : WavLM
-        It computes in evaluation mode what pruning it gives.
+        Gated encoder. Pruning it does not change its outputs in evaluation mode.
 
     Raises
     ------
     ValueError
-        If the target is beyond what these gates can remove: the message gives the maximum.
+        If these gates cannot remove as much: the message gives the maximum.
     """
     check_target(target_sparsity)
     check_reachable(wavlm, target_sparsity, dense, objective)

@@ -1,4 +1,4 @@
-"""The pyannote.audio task"""
+"""Prune WavLM, or distil a pruned one: task for pyannote.audio"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.specifications import has_specifications
 from ..training.non_finite import zero_of
-from ..training.task import SpeakerDiarization
+from ..training.task import ResumableDiarization
 from ..wavlm.cost import cost
 from ..wavlm.gates import gates_of
 from .distillation import layer_distance, matched_layers
@@ -34,17 +34,16 @@ from .sparsity import (
 EXPECTED_SPARSITY = "sparsity/expected/val"
 
 
-class DistillationPruning(SpeakerDiarization):
+class DistillationPruning(ResumableDiarization):
     """Prune WavLM while it stays close to its teacher
 
-    The student, a `WavLMSegmentation` model with gates (see `gate`), learns to have the hidden
-    states of its teacher, while its gates learn what to close so that its expected sparsity meets
-    a target. Only WavLM is trained: the student keeps the head it comes with, with which its
-    diarization error rate is measured on the development set. Nothing else of it changes: it can
-    be trained with any other task afterwards.
+    The student, a `WavLMSegmentation` model with gates (see `gate`), learns to reproduce the hidden
+    states of its teacher, while its gates close until its expected sparsity meets a target. Only
+    WavLM is trained: the student keeps its head, and its diarization error rate is measured on the
+    development set. The student can be trained with any other task afterwards.
 
-    With `target_sparsity=None`, and a student without gates (see `prune`), it is distillation
-    alone.
+    With `target_sparsity=None`, and a student without gates (see `prune`), nothing is pruned: the
+    student is distilled.
 
     Parameters
     ----------
@@ -52,15 +51,16 @@ class DistillationPruning(SpeakerDiarization):
     metric : optional
         See `pyannote.audio.tasks.SpeakerDiarization`.
     max_speakers_per_chunk, max_speakers_per_frame : int, optional
-        Default to those of the teacher, and must be them: its classes are those of the student.
+        Must be equal to the numbers of the teacher (the default), since the student has the same
+        classes.
     teacher : WavLMSegmentation, str or Path
-        Fine-tuned model, which is set to evaluation mode and moved to the device of the student,
-        or its checkpoint. Never saved with the student.
+        Fine-tuned model (set to evaluation mode, and moved to the device of the student), or its
+        checkpoint. Not saved with the student.
     target_sparsity : float, optional
-        Fraction of the teacher's WavLM to remove, in [0, 1). Defaults to 0.8.
-        None does not prune.
+        Fraction of the teacher's WavLM to remove, in [0, 1), or None not to prune.
+        Defaults to 0.8.
     objective : {"parameters", "macs"}, optional
-        What sparsity counts. Defaults to parameters.
+        Cost that sparsity is a fraction of. Defaults to "parameters".
     warm_up_epochs : float, optional
         Number of epochs during which the target grows linearly from 0. Defaults to 5.
     layers : tuple of int, optional
@@ -73,12 +73,16 @@ class DistillationPruning(SpeakerDiarization):
     gate_learning_rate : float, optional
         Learning rate of gates. Defaults to 2e-2.
     multiplier_learning_rate : float, optional
-        Learning rate of the multipliers of the sparsity penalty. They sum up how far sparsity lags
-        behind its target: the higher it is, the sooner sparsity follows, and the further it
-        overshoots. Defaults to that of gates.
+        Learning rate of the multipliers of the sparsity penalty, which accumulate the difference
+        between sparsity and its target: the higher it is, the faster sparsity follows its target,
+        and the further it overshoots. Defaults to `gate_learning_rate`.
     extractor_gradient : float, optional
         Factor of the distillation gradient that reaches convolutions and their gates.
         Defaults to 1 (the implementation of the paper has 0.1).
+    in_memory : bool, optional
+        Keep decoded audio: 230 MB an hour, in each process that reads it. Defaults to False.
+    folder : Path, optional
+        Folder of prepared data, which all machines share. Defaults to a temporary file.
 
     Raises
     ------
@@ -95,10 +99,10 @@ class DistillationPruning(SpeakerDiarization):
     Interspeech 2023.
     """
 
-    # its classifier is the one that the student comes with
+    # read by `WavLMSegmentation.build`: the classifier is not trained, and must fit
     keeps_head = True
 
-    not_for_workers = (*SpeakerDiarization.not_for_workers, "teacher", "dense")
+    not_for_workers = (*ResumableDiarization.not_for_workers, "teacher", "dense")
 
     def __init__(
         self,
@@ -126,6 +130,8 @@ class DistillationPruning(SpeakerDiarization):
         gate_learning_rate: float = 2e-2,
         multiplier_learning_rate: float | None = None,
         extractor_gradient: float = 1.0,
+        in_memory: bool = False,
+        folder: Path | None = None,
     ):
         if not isinstance(teacher, WavLMSegmentation):
             teacher = load_checkpoint(teacher)
@@ -141,6 +147,8 @@ class DistillationPruning(SpeakerDiarization):
             pin_memory=pin_memory,
             augmentation=augmentation,
             metric=metric,
+            in_memory=in_memory,
+            folder=folder,
         )
         if not self.has_validation:
             raise ValueError(
@@ -169,20 +177,21 @@ class DistillationPruning(SpeakerDiarization):
 
     @property
     def student(self) -> WavLMSegmentation:
+        """Model that is trained"""
         return self.model
 
     def setup_loss_func(self):
         """Check that student and teacher fit, and attach the multipliers to the student"""
         super().setup_loss_func()
         self._check_student()
-        # as pyannote.audio calls losses with trainable weights; kept when setup runs twice
+        # pyannote.audio's name for losses with trainable weights; kept when setup runs twice
         if self.target_sparsity is not None and not hasattr(self.student, "loss_func"):
             self.student.loss_func = SparsityPenalty()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW without weight decay; gates and multipliers have their own groups
+        """Make AdamW without weight decay, with groups of weights, gates and multipliers
 
-        Called by `WavLMSegmentation.configure_optimizers`, in place of its own optimizer.
+        Called by `WavLMSegmentation.configure_optimizers`.
         """
         gates = [gate.log_alpha for gate in gates_of(self.student)]
         others = {id(parameter) for parameter in gates}
@@ -191,7 +200,7 @@ class DistillationPruning(SpeakerDiarization):
         if gates:
             multipliers = list(self.student.loss_func.parameters())
             ascent = {"maximize": True, "lr": self.multiplier_learning_rate}
-            # gates and multipliers are not clipped with the weights
+            # `PercentileGradientClipping` clips weights alone
             groups += [
                 {"params": gates, "lr": self.gate_learning_rate, "clip": False},
                 {"params": multipliers, **ascent, "clip": False},
@@ -214,7 +223,7 @@ class DistillationPruning(SpeakerDiarization):
         distance = loss = self.distance(batch["X"])
         self._log("loss/distillation", distance)
         if self.student.trainer.world_size > 1:
-            # distributed training requires a gradient for all parameters, those of the head too
+            # distributed training requires a gradient for all parameters, including the head
             loss = loss + zero_of(self.student)
         if self.target_sparsity is None:
             return {"loss": loss}
@@ -237,11 +246,11 @@ class DistillationPruning(SpeakerDiarization):
         super().validation_step(batch, batch_idx)
 
     def expected_sparsity(self) -> Tensor:
-        """Expected sparsity of the student, () torch.Tensor"""
+        """Compute the expected sparsity of the student, () torch.Tensor"""
         return expected_sparsity(self.student.wavlm, self.dense, self.objective)
 
     def distance(self, waveforms: Tensor) -> Tensor:
-        """Distance between hidden states of student and teacher
+        """Compute the distance between hidden states of student and teacher
 
         Parameters
         ----------
@@ -256,13 +265,13 @@ class DistillationPruning(SpeakerDiarization):
             self.teacher.eval()
         with torch.no_grad():
             teacher = self._select(self.teacher.wavlm(waveforms[:, 0]))
-        # a skipped layer would be compared with one that is not
+        # without skipped layers: the teacher skips none
         options = {"layer_drop": 0.0, "extractor_gradient": self.extractor_gradient}
         student = self._select(self.student.wavlm(waveforms[:, 0], **options))
         return layer_distance(student, teacher, self.l1_weight, self.cosine_weight)
 
     def _trained(self) -> list[nn.Parameter]:
-        """Parameters of WavLM that are trained"""
+        """List the parameters of WavLM that are trained"""
         return [p for p in self.student.wavlm.parameters() if p.requires_grad]
 
     def _select(self, hidden_states: list[Tensor]) -> Tensor:
@@ -270,7 +279,10 @@ class DistillationPruning(SpeakerDiarization):
         # (batch_size, num_layers, num_frames, embed_dim)
 
     def _warm_up_progress(self, batch_idx: int) -> float:
-        """Share of the warm-up that is over, whatever the number of steps of past epochs was"""
+        """Compute the fraction of the warm-up that is over
+
+        It counts in epochs: past ones may have had another number of steps.
+        """
         if not self.warm_up_epochs:
             return 1.0
         trainer = self.student.trainer
@@ -282,6 +294,7 @@ class DistillationPruning(SpeakerDiarization):
         self.student.log(name, value, on_step=True, on_epoch=False)
 
     def _check_student(self):
+        """Check that the student fits its teacher, and has gates if there is a target"""
         student, teacher = self.student.wavlm, self.teacher.wavlm
         for name in ("embed_dim", "num_layers"):
             found, expected = getattr(student.config, name), getattr(teacher.config, name)
@@ -315,16 +328,16 @@ def _classes_of(
     max_speakers_per_chunk: int | None,
     max_speakers_per_frame: int | None,
 ) -> dict[str, int]:
-    """Numbers of speakers of a teacher, which are those of its student
+    """Read the numbers of speakers of a teacher, which its student shares
 
-    Other classes would need another classifier, and nothing trains it.
+    Other classes would need another classifier, which is not trained.
     """
     specifications = teacher.specifications if has_specifications(teacher) else None
     if specifications is None or specifications.powerset_max_classes is None:
         raise ValueError(
             "`teacher` must be a trained diarization model with powerset classes, found "
             f"{'no specifications' if specifications is None else specifications.problem.name}: "
-            "fine-tune it with the `SpeakerDiarization` task first."
+            "fine-tune it with pyannote.audio's `SpeakerDiarization` task first."
         )
     expected = {
         "max_speakers_per_chunk": len(specifications.classes),
@@ -334,7 +347,7 @@ def _classes_of(
     for found, (name, value) in zip(given, expected.items(), strict=True):
         if found is not None and found != value:
             raise ValueError(
-                f"`{name}` must be that of `teacher` ({value}), found {found}: the student keeps "
+                f"`{name}` must be as for `teacher` ({value}), found {found}: the student keeps "
                 "the classifier of its teacher. Leave it out, or fine-tune the teacher with "
                 f"{name}={found} first."
             )

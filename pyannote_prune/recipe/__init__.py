@@ -1,1 +1,1 @@
-"""The four stages of a recipe, from one file"""
+"""Fine-tune, prune, distil and train, from one file"""

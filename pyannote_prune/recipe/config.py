@@ -1,4 +1,4 @@
-"""What a recipe says: read from YAML, and checked before anything runs"""
+"""Read recipes from YAML, and check all their values"""
 
 from __future__ import annotations
 
@@ -22,47 +22,49 @@ from ..pipeline.settings import (
     WITH_OPTIONS,
     DiarizationSettings,
 )
+from ..pruning.sparsity import OBJECTIVES
+from ..segmentation.model import WavLMSegmentation
 from ..wavlm.config import WavLMConfig
 from ..wavlm.presets import PRESETS
 from ..wavlm.units import UNITS
 
 ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators()))
-
-
-# others split the model, which is averaged and pruned as a whole
+# other strategies split the model, which is averaged and pruned as a whole
 STRATEGIES = ("auto", *(s for s in StrategyRegistry.available_strategies() if s.startswith("ddp")))
+
+CONFORMER = WavLMSegmentation.CONFORMER_DEFAULTS
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Published structure of WavLM, with random weights"""
+    """Published structure of WavLM, to be given random weights"""
 
     preset: str = rule(choices=tuple(PRESETS))
 
 
 @dataclass(frozen=True)
 class ConformerOptions:
-    """Arguments of `torchaudio.models.Conformer`, and their values when they are not given"""
+    """Arguments of `torchaudio.models.Conformer`"""
 
-    input_dim: int = rule(256, minimum=1)
-    num_heads: int = rule(4, minimum=1)
-    ffn_dim: int = rule(1024, minimum=1)
-    num_layers: int = rule(4, minimum=1)
-    depthwise_conv_kernel_size: int = rule(31, minimum=1)
-    dropout: float = rule(0.1, minimum=0, below=1)
+    input_dim: int = rule(CONFORMER["input_dim"], minimum=1)
+    num_heads: int = rule(CONFORMER["num_heads"], minimum=1)
+    ffn_dim: int = rule(CONFORMER["ffn_dim"], minimum=1)
+    num_layers: int = rule(CONFORMER["num_layers"], minimum=1)
+    depthwise_conv_kernel_size: int = rule(CONFORMER["depthwise_conv_kernel_size"], minimum=1)
+    dropout: float = rule(CONFORMER["dropout"], minimum=0, below=1)
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What gates learn
+    """Target of pruning, and distance between student and teacher
 
-    Teacher and student are compared at `layers` (0 is the input of the first one), by default four
-    evenly spaced ones, through their L1 distance and their cosine similarity. The gradient of that
-    distance is multiplied by `extractor_gradient` where it enters the convolutions.
+    The distance compares hidden states at `layers` (0 is the input of the first layer; by default,
+    four evenly spaced ones) by L1 distance and cosine similarity. Its gradient is multiplied by
+    `extractor_gradient` before it reaches the convolutions.
     """
 
     target_sparsity: float = rule(0.8, minimum=0, below=1)
-    objective: str = rule("parameters", choices=("parameters", "macs"))
+    objective: str = rule("parameters", choices=tuple(OBJECTIVES))
     units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=tuple(UNITS))
     layers: tuple[int, ...] | None = rule(None, minimum=0)
     l1_weight: float = rule(1.0, minimum=0)
@@ -71,11 +73,11 @@ class Pruning:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What all stages have
+class StageOptions:
+    """Options that all stages have
 
-    All devices share a batch, and `accumulate` batches make a step. The `average` best checkpoints
-    make the model of the next stage. Gradients are clipped to a percentile of their past norms.
+    All devices share a batch, and `accumulate` batches make a step. The weights of the `average`
+    best checkpoints are averaged. Gradients are clipped to a percentile of their recent norms.
     """
 
     max_epochs: int = rule(minimum=1)
@@ -89,8 +91,8 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class FineTune(Stage):
-    """Everything learns diarization, unless `max_epochs` is 0: WavLM has its own learning rate"""
+class FineTune(StageOptions):
+    """Options of fine-tuning, which is left out if `max_epochs` is 0"""
 
     max_epochs: int = rule(100, minimum=0)
     patience: int | None = rule(10, minimum=1)
@@ -99,10 +101,10 @@ class FineTune(Stage):
 
 
 @dataclass(frozen=True)
-class Prune(Stage):
-    """WavLM imitates its fine-tuned self while gates close: epochs count after the warm-up
+class Prune(StageOptions):
+    """Options of pruning, which is left out if `max_epochs` is 0
 
-    Unless `max_epochs` is 0: nothing is pruned then.
+    WavLM imitates its fine-tuned teacher while gates close. Epochs count after the warm-up.
     """
 
     max_epochs: int = rule(30, minimum=0)
@@ -114,8 +116,8 @@ class Prune(Stage):
 
 
 @dataclass(frozen=True)
-class Distil(Stage):
-    """Pruned WavLM imitates its fine-tuned self again, unless `max_epochs` is 0"""
+class Distil(StageOptions):
+    """Options of distilling the pruned WavLM, which is left out if `max_epochs` is 0"""
 
     max_epochs: int = rule(20, minimum=0)
     patience: int | None = rule(None, minimum=1)
@@ -123,16 +125,18 @@ class Distil(Stage):
 
 
 @dataclass(frozen=True)
-class Train(FineTune):
-    """Everything learns diarization again, unless `max_epochs` is 0"""
+class Train(StageOptions):
+    """Options of training the pruned model, which is left out if `max_epochs` is 0"""
 
     max_epochs: int = rule(20, minimum=0)
     patience: int | None = rule(5, minimum=1)
+    learning_rate: float = rule(1e-3, above=0)
+    wavlm_learning_rate: float = rule(2e-5, above=0)
 
 
 @dataclass(frozen=True)
 class Stages:
-    """In order"""
+    """Options of the four stages, in order"""
 
     fine_tune: FineTune = FineTune()
     prune: Prune = Prune()
@@ -156,18 +160,18 @@ class TrainerOptions:
     num_nodes: int = rule(1, minimum=1)
 
 
-# agglomerative clustering, as in DiariZen's recipe
+# options of agglomerative clustering in DiariZen's recipe
 AGGLOMERATIVE = {"method": "centroid", "min_cluster_size": 30, "threshold": 0.7}
 
 
 @dataclass(frozen=True)
 class Export:
-    """Pipeline around the final model
+    """Options of the exported pipeline
 
     Embedding and PLDA come from `parts` (oracle clustering needs none). Windows overlap by 1 -
-    `segmentation_step` of their duration. `median_filter` is a number of frames, by default 11, as
-    in DiariZen, and 1 (no filter) with oracle clustering. `min_clean_ratio` is the share of a
-    window that speakers have to speak alone for their embeddings to be clustered.
+    `segmentation_step` of their duration. `median_filter` is a number of frames, by default 11 (as
+    in DiariZen), or 1 (no filter) with oracle clustering. `min_clean_ratio` is the share of a
+    window during which speakers must speak alone for their embeddings to be clustered.
     """
 
     parts: str = COMMUNITY_1
@@ -183,7 +187,7 @@ class Export:
 
     @property
     def settings(self) -> DiarizationSettings:
-        """Settings of that pipeline"""
+        """Settings of the pipeline"""
         options = {"segmentation_step": self.segmentation_step}
         if self.oracle_clustering:
             return replace(ORACLE_SETTINGS, median_filter=self.median_filter or 1, **options)
@@ -199,18 +203,18 @@ class Export:
 
 @dataclass(frozen=True)
 class Recipe:
-    """From WavLM to a pruned diarization pipeline, in four stages
+    """Values of a recipe: from WavLM to a pruned diarization pipeline, in four stages
 
-    Default values are those of Han et al., "Fine-tune Before Structured Pruning: Towards Compact
+    Default values come from Han et al., "Fine-tune Before Structured Pruning: Towards Compact
     and Accurate Self-Supervised Models for Speaker Diarization", Interspeech 2025.
 
-    The first stage starts from `wavlm`, pretrained or not, under a new head, or else from
+    The first stage starts either from `wavlm`, pretrained or not, under a new head, or from
     `checkpoint`, a whole model that was trained before.
 
-    `load` and `from_dict` check every value. Paths are then absolute, and `wavlm` and `conformer`
-    are what `WavLMSegmentation` takes. `duration` is that of windows, in seconds. `in_memory` keeps
-    decoded audio: 230 MB an hour, in each worker. Each stage leaves out up to `max_skipped_steps`
-    steps whose loss is not finite.
+    `load` and `from_dict` check every value: paths are then absolute, and `wavlm` and `conformer`
+    are arguments of `WavLMSegmentation`. `duration` is the length of windows, in seconds.
+    `in_memory` keeps decoded audio: 230 MB an hour, in each worker. Each stage skips up to
+    `max_skipped_steps` steps whose loss is not finite.
     """
 
     protocol: str = rule(
@@ -240,7 +244,7 @@ class Recipe:
 
     @classmethod
     def load(cls, path: str | Path, check_files: bool = True) -> Recipe:
-        """Read a YAML file, whose folder is where relative paths start: see `from_dict`
+        """Read a YAML file: see `from_dict`. Relative paths start from its folder
 
         Raises
         ------
@@ -257,14 +261,15 @@ class Recipe:
     def from_dict(
         cls, plain: Mapping[str, Any], folder: str | Path = ".", check_files: bool = True
     ) -> Recipe:
-        """Inverse of `to_dict`
+        """Make a recipe from plain values, and check them
 
         Parameters
         ----------
         plain : dict
-            Plain values. Those that are missing have their default value.
+            Plain values. Missing values are replaced by their defaults.
         folder : str or Path, optional
-            Where relative paths start. `wavlm` and `parts` are hub ids if no such folder exists.
+            Folder from which relative paths start. `wavlm` and `parts` are hub ids if no such
+            folder exists. Defaults to the current folder.
         check_files : bool, optional
             Whether `database` must exist, and hub ids look like hub ids (the default).
 
@@ -298,12 +303,12 @@ class Recipe:
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dictionaries"""
+        """Convert to plain numbers, strings, lists and dictionaries: inverse of `from_dict`"""
         return json.loads(json.dumps(asdict(self), default=str))
 
 
 def _check_relations(recipe: Recipe):
-    """Check what concerns several values"""
+    """Check rules about several values"""
     most, found = recipe.max_speakers_per_chunk, recipe.max_speakers_per_frame
     if found > most:
         refuse("max_speakers_per_frame", f"at most `max_speakers_per_chunk` ({most})", found)
@@ -334,7 +339,7 @@ def _check_relations(recipe: Recipe):
 
 
 def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments that are given, checked with the others"""
+    """Check arguments of the Conformer together with the default ones, and return the given ones"""
     options = section(ConformerOptions, given, "conformer")
     if options.input_dim % options.num_heads:
         expected = f"a multiple of `conformer.num_heads` ({options.num_heads})"
@@ -346,7 +351,7 @@ def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete dictionary of a WavLMConfig"""
+    """Complete a preset, or check a structure: dictionary of a `WavLMConfig`"""
     if "preset" in wavlm:
         return WavLMConfig.preset(section(Preset, wavlm, "wavlm").preset).to_dict()
     try:
@@ -360,6 +365,7 @@ def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _folder_or_hub_id(key: str, name: str, folder: Path, check: bool) -> str:
+    """Resolve the path of a local folder, or check that a name looks like a hub id"""
     local = folder / os.path.expanduser(name)
     if os.path.isdir(local):
         return str(local)

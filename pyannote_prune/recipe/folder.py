@@ -1,4 +1,4 @@
-"""Folder of a recipe: what may change in a recipe once stages have begun"""
+"""Folder of a recipe, and the values that may change once stages have begun"""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ STAGES = {
 }
 
 
-RECIPE, PIPELINE = "recipe.yml", "pipeline"
+# names in the folder of a recipe
+RECIPE, PIPELINE, SUMMARY = "recipe.yml", "pipeline", "summary.json"
 
 
 # names in the folder of a stage
 MODEL, LAST = "model.ckpt", Path("checkpoints", "last.ckpt")
+SCORES, LOG = "scores.json", "metrics.csv"
 
 
-# keys that nothing of what was learned depends on
+# keys that trained models do not depend on
 FREE = (
     "num_workers",
     "in_memory",
@@ -45,25 +47,23 @@ PATHS = ("database", "checkpoint", "wavlm", "export.parts")
 
 
 def stage_folder(output: Path, name: str) -> Path:
-    """Folder of a stage"""
+    """Locate the folder of a stage"""
     return output / f"{[*STAGES].index(name) + 1}-{name.replace('_', '-')}"
 
 
 def begun_stages(output: Path) -> list[str]:
-    """Names of the stages that have learned something"""
-    files = {name: stage_folder(output, name) for name in STAGES}
-    return [
-        name for name, folder in files.items() if any((folder / x).is_file() for x in (MODEL, LAST))
-    ]
+    """List the names of the stages that have a model or a checkpoint"""
+    folders = {name: stage_folder(output, name) for name in STAGES}
+    return [name for name, folder in folders.items() if _has_begun(folder)]
 
 
 def check_folder(output: Path, recipe: Recipe):
-    """Check that a folder is new, or that of a recipe: see `claim_recipe`, which also writes there
+    """Check that a folder is new, or comes from a recipe, without writing: see `claim_recipe`
 
     Raises
     ------
     ValueError
-        If it is neither.
+        If neither is true.
     """
     if (output / RECIPE).is_file():
         check_recipe(output, recipe)
@@ -73,21 +73,21 @@ def check_folder(output: Path, recipe: Recipe):
 
 
 def claim_recipe(output: Path, recipe: Recipe):
-    """Make a folder that of a recipe, or check that it is
+    """Reserve a folder for a recipe, or check that it already is
 
     The pipeline of the folder is removed when it depends on a value that has changed.
 
     Parameters
     ----------
     output : Path
-        Must not exist, be empty, or come from the same recipe, but for what may change.
+        Must not exist, be empty, or come from the same recipe (see `check_recipe`).
     recipe : Recipe
 
     Raises
     ------
     ValueError
-        If the folder is in use by anything else, or if a stage that has begun depends on a value
-        that has changed.
+        If the folder holds anything else, or if a stage that has begun depends on a value that has
+        changed.
     """
     if not (output / RECIPE).is_file():
         claim_new(output, RECIPE, recipe.to_dict())
@@ -99,17 +99,17 @@ def claim_recipe(output: Path, recipe: Recipe):
 
 
 def check_recipe(output: Path, recipe: Recipe) -> list[str]:
-    """Check that a recipe has changed only where nothing that was learned depends on it
+    """Check that no stage that has begun depends on a value that has changed
 
     Returns
     -------
     keys : list of str
-        Values that have changed.
+        Keys of the values that have changed.
 
     Raises
     ------
     ValueError
-        If a stage that has begun depends on one of them: the message names key, values, folders.
+        If one does: the message names key, values, folders.
     """
     differences = find_differences(output / RECIPE, recipe.to_dict())
     differences = [x for x in differences if not _is_moved(x, output)]
@@ -128,9 +128,13 @@ def check_recipe(output: Path, recipe: Recipe) -> list[str]:
 
 
 def remove_pipeline(output: Path):
-    """Remove the pipeline of models that are not the last ones any more"""
+    """Remove the pipeline of a model that is no longer the last one"""
     if (output / PIPELINE).is_dir():
         shutil.rmtree(output / PIPELINE)
+
+
+def _has_begun(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (MODEL, LAST))
 
 
 def _is_moved(difference: Difference, output: Path) -> bool:
@@ -143,7 +147,7 @@ def _is_free(key: str) -> bool:
 
 
 def _depending(key: str, begun: Sequence[str]) -> list[str]:
-    """Stages, among those that have begun, that depend on a value: later ones too"""
+    """List the stages, among those that have begun, that depend on a value, directly or not"""
     if _is_free(key):
         return []
     section, *names = key.split(".")

@@ -1,4 +1,4 @@
-"""Everything once, on the conversation that pyannote.audio ships"""
+"""Run all stages once, on the sample conversation of pyannote.audio"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..wavlm.cost import Cost, cost
 from .config import Recipe
 from .run import MODEL, RecipeRun
 
-# copies of the conversation in an epoch, which would otherwise be a single step
+# copies of the conversation: with a single one, an epoch would be a single step
 NUM_COPIES = 8
 
 
@@ -56,18 +56,18 @@ DATABASE = {
 
 @dataclass(frozen=True)
 class Score:
-    """What a pipeline makes of the conversation
+    """Cost, speed and accuracy of a pipeline on the conversation
 
     Parameters
     ----------
     size : Cost
         Cost of its WavLM.
     sparsity : float
-        Fraction of parameters of the dense WavLM that are gone.
+        Fraction of the parameters of the dense WavLM that were removed.
     real_time_factor : float
         Processing time over duration.
     diarization_error_rate : float
-        Without collar, overlapping speech included, as a fraction.
+        Without collar, including overlapping speech, as a fraction.
     """
 
     size: Cost
@@ -77,22 +77,22 @@ class Score:
 
 
 def small_wavlm() -> WavLMConfig:
-    """WavLM of half a million parameters, small enough to be trained in a minute"""
+    """Make the structure of a small WavLM: half a million parameters, trained in a minute"""
     return WavLMConfig.preset("tiny")
 
 
 def small_recipe(num_epochs: float = 1.0, seed: int | None = None) -> dict[str, Any]:
-    """Recipe that is short enough for a demonstration
+    """Make a recipe that is short enough for a demonstration
 
-    Learning rates are larger than those of the paper: WavLM is not pretrained, and there are a few
-    hundred steps rather than many thousands.
+    Learning rates are larger than in the paper: WavLM is not pretrained, and there are a few
+    hundred steps instead of many thousands.
 
     Parameters
     ----------
     num_epochs : float, optional
-        Factor of the number of epochs. Defaults to 1: three minutes or so on two cores.
+        Factor of the number of epochs. Defaults to 1: about three minutes on two cores.
     seed : int, optional
-        Defaults to that of recipes.
+        Random seed. Defaults to the default of recipes.
     """
 
     def epochs(number: int) -> int:
@@ -115,7 +115,7 @@ def small_recipe(num_epochs: float = 1.0, seed: int | None = None) -> dict[str, 
             "fine_tune": {"max_epochs": epochs(22), **diarization},
             "prune": {
                 "max_epochs": epochs(14),
-                # few steps: gates move fast, and the multipliers slowly enough not to overshoot
+                # in few steps, gates must move fast, and multipliers slowly enough not to overshoot
                 "warm_up_epochs": epochs(5) - 1,
                 "gate_learning_rate": 0.2,
                 "multiplier_learning_rate": 0.06,
@@ -137,23 +137,23 @@ def quickstart(
     Parameters
     ----------
     output : Path
-        Folder to write. Must not exist, be empty, or come from an interrupted quickstart, which
-        then goes on. Its `run` is that of `recipe.yml`, on the data in `data`.
+        Folder to write: data, `recipe.yml`, and `run`, the folder of the recipe. Must not exist, be
+        empty, or come from an interrupted quickstart, which is resumed.
     num_epochs : float, optional
-        Factor of the number of epochs. Defaults to 1, or to that of the quickstart that goes on.
+        Factor of the number of epochs. Defaults to 1, or to the factor of the resumed quickstart.
     seed : int, optional
-        Defaults to that of recipes, or of the quickstart that goes on.
+        Random seed. Defaults to the default of recipes, or to the seed of the resumed quickstart.
 
     Returns
     -------
     before, after : Score
-        Of the same pipeline with the fine-tuned model, and with the pruned one.
+        Scores of a pipeline with the fine-tuned model, and with the pruned model.
 
     Raises
     ------
     ValueError
-        If `output` is in use by anything else, a quickstart of another seed or of other numbers of
-        epochs included.
+        If `output` holds anything else, including a quickstart with another seed or other numbers
+        of epochs.
     """
     with in_use(output):
         run = RecipeRun(_claim(output, num_epochs, seed), output / "run")
@@ -181,8 +181,8 @@ def _claim(output: Path, num_epochs: float | None, seed: int | None) -> Recipe:
     recipe = Recipe.load(path)
     if seed not in (None, recipe.seed):
         raise ValueError(
-            f"`seed` must be that of the quickstart in {str(output)!r} ({recipe.seed}), found "
-            f"{seed}: choose another folder."
+            f"`seed` must be {recipe.seed}, as in the quickstart of {str(output)!r}, found {seed}: "
+            "choose another folder."
         )
     if num_epochs is not None:
         _check_epochs(recipe, num_epochs, output)
@@ -190,13 +190,13 @@ def _claim(output: Path, num_epochs: float | None, seed: int | None) -> Recipe:
 
 
 def _check_epochs(recipe: Recipe, num_epochs: float, output: Path):
-    """Check that the recipe that goes on is as long as asked"""
+    """Check that the resumed recipe has the requested numbers of epochs"""
     for name, stage in small_recipe(num_epochs)["stages"].items():
         found, asked = getattr(recipe.stages, name).max_epochs, stage["max_epochs"]
         if found != asked:
             raise ValueError(
-                f"`num_epochs` must be that of the quickstart in {str(output)!r} ({found} epochs "
-                f"of {name}), found {num_epochs:g} ({asked} epochs): choose another folder."
+                f"`num_epochs` must be as in the quickstart of {str(output)!r} ({found} epochs of "
+                f"{name}), found {num_epochs:g} ({asked} epochs): choose another folder."
             )
 
 
@@ -229,7 +229,7 @@ def write_data(folder: Path):
 
 
 def score(folder: Path, dense: Cost) -> Score:
-    """Load a pipeline folder as anyone would, diarize the conversation, and score the result
+    """Load a pipeline from its folder, diarize the conversation, and score the result
 
     Parameters
     ----------

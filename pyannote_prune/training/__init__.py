@@ -1,1 +1,1 @@
-"""Training that survives interruptions"""
+"""Training that can be interrupted and resumed"""

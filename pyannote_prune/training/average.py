@@ -1,4 +1,4 @@
-"""Average checkpoints"""
+"""Average the weights of checkpoints"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def average_checkpoints(paths: Sequence[str | Path]) -> dict[str, Tensor]:
     -------
     state_dict : dict of torch.Tensor
         Floating-point entries are averaged (in double precision, then cast back). Others, e.g. the
-        number of batches seen by a batch normalization, are those of the first checkpoint.
+        number of batches seen by a batch normalization, are taken from the first checkpoint.
 
     Raises
     ------

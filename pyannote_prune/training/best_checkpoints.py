@@ -1,8 +1,9 @@
-"""Keep the best checkpoints"""
+"""Keep the best checkpoints of a training"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,19 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
+from .options import check_at_least
+
 
 @dataclass(frozen=True)
 class Near:
-    """Condition on a logged value
+    """Condition on a logged value: close to a target
 
     Parameters
     ----------
     name : str
         Name of the logged value.
     value : float
-        What it must be near to.
+        Target.
     tolerance : float
         Largest difference.
     """
@@ -37,9 +40,9 @@ class BestCheckpoints(ModelCheckpoint):
 
     While sparsity increases, the distillation loss first rises, then falls. Epochs before its peak
     belong to a less pruned model: their loss is lower, and yet they must not be chosen. A new peak
-    deletes the checkpoints chosen before it. Nor must epochs that have pruned too little, or too
-    much: see `near`. Values of all epochs, which are the only state, and the files that exist
-    determine the choice: it survives resuming, and moving the folder.
+    deletes the checkpoints chosen before it. Epochs that have pruned too little, or too much, can
+    be left out as well: see `near`. The choice depends on the values of all epochs, which are the
+    only state, and on the files that exist: training can be resumed, and the folder can be moved.
 
     Parameters
     ----------
@@ -54,17 +57,17 @@ class BestCheckpoints(ModelCheckpoint):
     first_epoch : int, optional
         First epoch to count, from 0, e.g. the first one after the sparsity warm-up. Defaults to 0.
     after_peak : bool, optional
-        Only count epochs after that of the highest value so far (the first one among equals).
+        Only count epochs after the one with the highest value so far (the first one among equals).
         Needs `mode="min"`. Defaults to False.
     patience : int, optional
         Stop training after that many counted epochs without a better value. Defaults to never.
     near : Near, optional
-        Only count epochs with another logged value near the one that is aimed at. Defaults to any.
+        Only count epochs where another logged value is near its target. Defaults to all epochs.
 
     Raises
     ------
     ValueError
-        If an option is impossible, or if what it names is not logged.
+        If an option is impossible, or if a value that it names is not logged.
     """
 
     def __init__(
@@ -81,8 +84,8 @@ class BestCheckpoints(ModelCheckpoint):
         modes = ("min",) if after_peak else ("min", "max")
         if mode not in modes:
             raise ValueError(f"`mode` must be in {modes} if {after_peak=}, found {mode!r}.")
-        _check_at_least(0, first_epoch=first_epoch)
-        _check_at_least(1, num_best=num_best, patience=patience)
+        check_at_least(0, first_epoch=first_epoch)
+        check_at_least(1, num_best=num_best, patience=patience)
         options = {"auto_insert_metric_name": False, "save_on_train_epoch_end": False}
         options |= {"mode": mode, "save_top_k": num_best}
         super().__init__(dirpath, "epoch-{epoch:03d}", monitor, **options)
@@ -110,11 +113,11 @@ class BestCheckpoints(ModelCheckpoint):
         """Chosen checkpoints, best first"""
         return [self._path(epoch) for epoch in self._chosen()]
 
-    def on_train_start(self, trainer, pl_module):
-        # patience that was exhausted before resuming still is
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
+        # patience that ran out before the interruption stays exhausted
         self._stop_early(trainer)
 
-    def on_validation_end(self, trainer, pl_module):
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
         if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or trainer.fast_dev_run:
             return
         # saving is collective: the first process decides for all
@@ -123,10 +126,10 @@ class BestCheckpoints(ModelCheckpoint):
         if self.near is not None:
             self.near_values[epoch] = broadcast(_logged(trainer, "near.name", self.near.name))
         chosen = broadcast(self._chosen(saving=epoch))
-        # a resumed training does not log again what came before its checkpoint
+        # a resumed training does not log the epochs before its checkpoint again
         for logger in trainer.loggers:
             logger.save()
-        # what loggers and `ckpt_path="best"` read
+        # attributes that loggers and `ckpt_path="best"` read
         self.current_score = torch.tensor(self.values[epoch])
         self.best_k_models = {str(self._path(e)): torch.tensor(self.values[e]) for e in chosen}
         self.best_model_path = next(iter(self.best_k_models), "")
@@ -135,7 +138,7 @@ class BestCheckpoints(ModelCheckpoint):
         if epoch in chosen:
             self._save_checkpoint(trainer, str(self._path(epoch)))
         self._save_checkpoint(trainer, self.last_model_path)
-        # deleted last: wherever training is killed, `last.ckpt` finds the files that it has chosen
+        # deleted last: wherever training is killed, the files chosen in `last.ckpt` exist
         for other in self.values.keys() - chosen:
             trainer.strategy.remove_checkpoint(self._path(other))
         self._stop_early(trainer)
@@ -145,7 +148,7 @@ class BestCheckpoints(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]):
         self.values = dict(state_dict["values"])
-        # release 0.1.0 did not know them
+        # absent in checkpoints of release 0.1.0
         self.near_values = dict(state_dict.get("near_values", {}))
 
     def _is_near(self, epoch: int) -> bool:
@@ -154,7 +157,7 @@ class BestCheckpoints(ModelCheckpoint):
         found = self.near_values.get(epoch, math.nan)
         return abs(found - self.near.value) <= self.near.tolerance
 
-    def _finite(self, epochs) -> list[int]:
+    def _finite(self, epochs: Iterable[int]) -> list[int]:
         return [epoch for epoch in epochs if math.isfinite(self.values[epoch])]
 
     def _path(self, epoch: int) -> Path:
@@ -164,7 +167,7 @@ class BestCheckpoints(ModelCheckpoint):
         """Best counted epochs, best first, among those whose file exists or is being saved"""
         return [e for e in self.ranking if e == saving or self._path(e).exists()][: self.save_top_k]
 
-    def _stop_early(self, trainer):
+    def _stop_early(self, trainer: lightning.Trainer):
         best = next(iter(self.ranking), -1)
         waited = sum(epoch > best for epoch in self.counted)
         if self.patience is not None and waited >= self.patience:
@@ -176,9 +179,3 @@ def _logged(trainer: lightning.Trainer, option: str, name: str) -> float:
         logged = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
         raise ValueError(f"`{option}` must be logged ({logged} is), found {name!r}.")
     return float(trainer.callback_metrics[name])
-
-
-def _check_at_least(minimum: int, **options: int | None):
-    for name, value in options.items():
-        if value is not None and value < minimum:
-            raise ValueError(f"`{name}` must be at least {minimum}, found {value}.")

@@ -11,14 +11,15 @@ from ..files.pickles import write_atomically
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoints, whole or not there, wherever training is killed
+    """Write Lightning checkpoints atomically
 
-    Lightning itself writes them in the temporary folder of the system, then moves them: where this
-    is another file system, moving is copying, and a copy that is interrupted is neither the
-    previous checkpoint nor the next one.
+    Lightning (2.6) writes them to the temporary folder of the system, then moves them. On another
+    file system, moving is copying, and an interrupted copy is neither the previous checkpoint nor
+    the next one.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
+        """Write a checkpoint, or leave the previous one in place"""
         write_atomically(checkpoint, Path(path))

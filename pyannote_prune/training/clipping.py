@@ -10,44 +10,49 @@ import lightning
 import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from .best_checkpoints import _check_at_least
+from .options import check_at_least
 
 
 class PercentileGradientClipping(lightning.Callback):
     """Clip gradients to a percentile of their recent norms
 
-    The norm is that of all optimized parameters together. Those of optimizer groups with
-    `"clip": False` do not count in it, and are not clipped. Gradients of non-finite norm are left
-    as they are, and forgotten. Logs `gradient/norm` (before clipping) and `gradient/threshold`.
+    The norm is taken over all optimized parameters together, except in optimizer groups with
+    `"clip": False`, which are not clipped. Gradients of non-finite norm are neither clipped nor
+    added to the history. Logs `gradient/norm` (before clipping) and `gradient/threshold`.
 
     Parameters
     ----------
     percentile : float, optional
         In (0, 100]. Defaults to 90: one step in ten is clipped when norms are stable.
     history_size : int, optional
-        Number of recent norms, that of the current step included. Defaults to 1000.
+        Number of recent norms, including the current one. Defaults to 1000.
 
     Raises
     ------
     ValueError
-        If a value is impossible.
+        If an option is impossible.
 
     References
     ----------
     Seetharaman et al., "AutoClip: Adaptive Gradient Clipping for Source Separation Networks",
-    MLSP 2020 (where the history is not bounded).
+    MLSP 2020 (there, the history is unlimited).
     """
 
     def __init__(self, percentile: float = 90.0, history_size: int = 1000):
         if not 0 < percentile <= 100:
             raise ValueError(f"`percentile` must be in (0, 100], found {percentile}.")
-        _check_at_least(1, history_size=history_size)
+        check_at_least(1, history_size=history_size)
         self.percentile = percentile
         self.history: deque[float] = deque(maxlen=history_size)
 
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+    def on_before_optimizer_step(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        optimizer: torch.optim.Optimizer,
+    ):
         # gradients are accumulated, unscaled, and the same in all processes (DDP has averaged them
-        # during the backward pass): so are norm and history, without any communication
+        # during the backward pass): norm and history are the same too, without communication
         groups = [group for group in optimizer.param_groups if group.get("clip", True)]
         parameters = [p for group in groups for p in group["params"] if p.grad is not None]
         if not parameters:

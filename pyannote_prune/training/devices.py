@@ -1,4 +1,4 @@
-"""Devices that a recipe asks for"""
+"""Check the devices of a recipe"""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": 
 
 
 def world_size(trainer: Mapping[str, Any]) -> int:
-    """Number of processes that train together, in all machines
+    """Check devices, and count the processes that train together, on all machines
+
+    Lightning checks and resolves these arguments ("auto", a list of devices) in the constructor of
+    its Trainer, and in no other public place: the trainer that is made here is not used.
 
     Parameters
     ----------
@@ -23,7 +26,7 @@ def world_size(trainer: Mapping[str, Any]) -> int:
     Raises
     ------
     ValueError
-        If this machine does not have these devices, or if they do not go with the other arguments.
+        If this machine does not have these devices, or if other arguments exclude them.
     """
     try:
         return lightning.Trainer(**trainer, **QUIET).world_size
@@ -32,8 +35,9 @@ def world_size(trainer: Mapping[str, Any]) -> int:
         if accelerator not in available:
             names = ", ".join(map(repr, available))
             raise ValueError(
-                f"`trainer.accelerator` must be one of those of this machine ({names}), found "
-                f"{accelerator!r}: use 'auto', or check drivers and the build of torch."
+                "`trainer.accelerator` must be one of the accelerators of this machine "
+                f"({names}), found {accelerator!r}: use 'auto', or check drivers and the build of "
+                "torch."
             ) from error
         given = ", ".join(f"{name}: {value}" for name, value in trainer.items())
         raise ValueError(
@@ -43,7 +47,7 @@ def world_size(trainer: Mapping[str, Any]) -> int:
 
 
 def accelerators() -> list[str]:
-    """Values of `trainer.accelerator` that this machine has devices for"""
+    """List the values of `trainer.accelerator` that this machine has devices for"""
     registry = AcceleratorRegistry
     names = sorted(registry.available_accelerators())
     found = [name for name in names if registry[name]["accelerator"].is_available()]

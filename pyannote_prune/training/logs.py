@@ -1,4 +1,4 @@
-"""Training logs"""
+"""Merge training logs"""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..files.atomic import atomic_write
 
 
 def merge_logs(paths: Iterable[Path], output: Path):
-    """Merge `metrics.csv` of consecutive attempts at one training
+    """Merge the `metrics.csv` of consecutive attempts at one training
 
-    An attempt that was interrupted after its last checkpoint is repeated from there by the next
-    one: rows of the latter replace those of the former.
+    Each attempt starts from the last checkpoint of the previous one: steps that both have logged
+    are taken from the later attempt.
 
     Parameters
     ----------
     paths : iterable of Path
-        In the order of attempts. Those that wrote nothing are ignored.
+        In the order of attempts. Missing and empty files are ignored.
     output : Path
         File to write.
     """

@@ -8,29 +8,30 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import get_total_norm
 
 logger = logging.getLogger(__name__)
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 class SkipNonFinite(lightning.Callback):
-    """Leave out steps whose loss or gradient is not finite, and stop after too many of them
+    """Skip steps whose loss or gradient is not finite, and raise an error after too many of them
 
-    Such a step changes nothing: neither weights, nor the state of the optimizer, nor statistics of
-    batch normalizations. Each of them is a warning that names files, those of the process that
-    found the loss when there are several. Where half precision scales its loss, gradients that
-    overflow are part of finding that scale, and do not count.
+    A skipped step changes nothing: neither weights, nor the state of the optimizer, nor statistics
+    of batch normalizations. It is logged as a warning that names the files of the batch (in
+    distributed training, by the process that has them). With `precision="16-mixed"`, gradients that
+    overflow while the loss scale is adjusted do not count.
 
     Parameters
     ----------
     maximum : int, optional
-        Number of steps to leave out, over the whole training. Defaults to 10.
+        Number of steps to skip, over the whole training. Defaults to 10.
 
     Raises
     ------
     ValueError
-        At the next one: the message names step, files, and last checkpoint.
+        At the next such step: the message names step, files, and last checkpoint.
     """
 
     def __init__(self, maximum: int = 10):
@@ -41,46 +42,54 @@ class SkipNonFinite(lightning.Callback):
         self._start_step()
 
     def _start_step(self):
-        self.files: list[Any] = []  # indices of each batch
-        self.loss: float | None = None  # the first one that is not finite
+        self.files: list[Any] = []  # indices, for each batch
+        self.loss: float | None = None  # first loss that is not finite
         self.statistics: list[tuple[Tensor, Tensor]] = []
 
-    def on_train_start(self, trainer, pl_module):
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
         self.buffers = running_statistics(pl_module)
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        # batches that are accumulated into one step share their fate
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        batch: dict[str, Any],
+        batch_idx: int,
+    ):
+        # batches that are accumulated into one step are skipped together
         if not self.statistics:
             self.statistics = [(buffer, buffer.clone()) for buffer in self.buffers]
         self.files.append(batch.get("meta", {}).get("file", []))
 
-    def on_before_backward(self, trainer, pl_module, loss):
+    def on_before_backward(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: Tensor
+    ):
         if self.loss is None and not torch.isfinite(loss):
             self.loss = loss.item()
 
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+    def on_before_optimizer_step(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        optimizer: torch.optim.Optimizer,
+    ):
         is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         is_bad = self.loss is not None or not (is_scaled or has_finite_gradients(optimizer))
-        # one process is enough: the mean of its gradients and those of others is not finite
+        # one process is enough: gradients are averaged over processes
         if trainer.strategy.reduce_boolean_decision(is_bad, all=False):
             self._skip(trainer, pl_module, optimizer)
         self._start_step()
 
-    def _skip(self, trainer, pl_module, optimizer):
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-        for buffer, value in self.statistics:
-            buffer.copy_(value)
+    def _skip(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        optimizer: torch.optim.Optimizer,
+    ):
+        self._undo(optimizer)
         self.num_skipped += 1
         found = "gradient that is not" if self.loss is None else f"loss of {self.loss}"
-        files = "files of another process, which names them"
-        # all processes leave a step out together, hence are here together
-        has_loss = trainer.strategy.reduce_boolean_decision(self.loss is not None, all=False)
-        if self.loss is not None or not has_loss:
-            paths = pl_module.task.prepared_data["audio-path"]
-            indices = {int(index) for batch in self.files for index in batch}
-            files = ", ".join(sorted({str(paths[index]) for index in indices}))
+        files = self._files(trainer, pl_module)
         place = f"step {trainer.global_step} (epoch {trainer.current_epoch})"
         if self.num_skipped <= self.maximum:
             logger.warning(
@@ -96,6 +105,26 @@ class SkipNonFinite(lightning.Callback):
             f"checkpoint: {last}. Check these files, or lower learning rates."
         )
 
+    def _undo(self, optimizer: torch.optim.Optimizer):
+        """Remove gradients, and restore statistics of batch normalizations"""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+        for buffer, value in self.statistics:
+            buffer.copy_(value)
+
+    def _files(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> str:
+        """Name the files of the step, or refer to the process whose loss is not finite
+
+        All processes call this together: it communicates.
+        """
+        has_loss = trainer.strategy.reduce_boolean_decision(self.loss is not None, all=False)
+        if self.loss is None and has_loss:
+            return "files of another process, which names them"
+        paths = pl_module.task.prepared_data["audio-path"]
+        indices = {int(index) for batch in self.files for index in batch}
+        return ", ".join(sorted({str(paths[index]) for index in indices}))
+
     def state_dict(self) -> dict[str, Any]:
         return {"num_skipped": self.num_skipped}
 
@@ -104,16 +133,17 @@ class SkipNonFinite(lightning.Callback):
 
 
 def running_statistics(module: nn.Module) -> list[Tensor]:
-    """Buffers that a forward pass changes in training mode"""
-    layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
+    """List the buffers that a forward pass changes in training mode"""
+    layers = [layer for layer in module.modules() if isinstance(layer, BATCH_NORMS)]
     return [buffer for layer in layers for buffer in layer.buffers()]
 
 
 def has_finite_gradients(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the norm of all gradients together is finite"""
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
     return get_total_norm([g for g in gradients if g is not None]).isfinite().item()
 
 
 def zero_of(module: nn.Module) -> Tensor:
-    """Zero, of which all trained parameters of a module have a gradient"""
+    """Compute a zero that depends on all trained parameters of a module, () torch.Tensor"""
     return sum(0.0 * p.sum() for p in module.parameters() if p.requires_grad)

@@ -1,13 +1,15 @@
-"""Progress of a training"""
+"""Show the progress of a training"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import lightning
 from rich import get_console
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-# values of an epoch, and how they are written
+# logged values of an epoch, and their names in text
 LOSSES = {"loss/distillation/val": "distillation loss", "loss/val": "validation loss"}
 
 
@@ -15,15 +17,15 @@ PERCENTAGES = {"DiarizationErrorRate": "DER", "sparsity/expected/val": "sparsity
 
 
 class StepProgress(lightning.Callback):
-    """One bar for all the steps of a training, with the loss, or a line per epoch in a log
+    """Show one progress bar for all steps of a training, or print a line per epoch
 
     Parameters
     ----------
     description : str
-        What is going on.
+        Name of the training.
     console : rich.console.Console, optional
-        Where it is shown. Defaults to standard output: a bar in a terminal or a notebook, lines in
-        files and pipes.
+        Defaults to standard output. Terminals and notebooks show a bar with the loss, files and
+        pipes receive lines.
     """
 
     def __init__(self, description: str, console: Console | None = None):
@@ -31,7 +33,7 @@ class StepProgress(lightning.Callback):
         self.console = console or get_console()
         self.progress: Progress | None = None
 
-    def on_train_start(self, trainer, pl_module):
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
         if not trainer.is_global_zero:
             return
         num_batches = trainer.num_training_batches
@@ -49,11 +51,18 @@ class StepProgress(lightning.Callback):
             loss="",
         )
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ):
         if self.progress is not None and outputs is not None:
             self.progress.update(self.bar, advance=1, loss=f"loss {outputs['loss']:.3f}")
 
-    def on_train_epoch_end(self, trainer, pl_module):
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
         if not trainer.is_global_zero or self.progress is not None:
             return
         logged = trainer.callback_metrics
@@ -66,10 +75,15 @@ class StepProgress(lightning.Callback):
         epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
         self._print(f"{epoch}: {', '.join(values)}")
 
-    def on_train_end(self, trainer, pl_module):
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
         self._stop()
 
-    def on_exception(self, trainer, pl_module, exception):
+    def on_exception(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        exception: BaseException,
+    ):
         self._stop()
 
     def _print(self, text: str):

@@ -1,38 +1,55 @@
-"""What tasks of pyannote.audio 4.0.7 need in order to train safely"""
+"""Work around pyannote.audio 4.0.7, Lightning 2.6 and torch
+
+Each piece names the version and the reason: once a release of them no longer needs it, it goes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import threading
 from typing import Any
 
+import lightning
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from pyannote.audio.utils.powerset import Powerset
+from torch import Tensor
 
 from .non_finite import zero_of
 
 
 class AudioInMemory:
-    """Mixin for pyannote.audio's tasks: keep decoded files when `in_memory` is set
+    """Mixin for pyannote.audio's tasks: decode each file once
 
-    Opening a file takes longer than a training step of a small model takes for its samples. An
-    hour of audio takes 230 MB, in each process that reads it.
+    pyannote.audio (4.0.7) opens the file of each training sample, which takes longer than a
+    training step of a small model.
+
+    Parameters
+    ----------
+    in_memory : bool, optional
+        Keep decoded audio: 230 MB an hour, in each process that reads it. Defaults to False.
     """
 
-    in_memory = False
+    def __init__(self, *args, in_memory: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.in_memory = in_memory
+        self.decoded: dict[int, dict[str, Any]] = {}
 
     def get_file(self, file_id: int) -> dict[str, Any]:
-        """File that training samples are cropped from"""
+        """Get the file that samples are cropped from"""
         file = super().get_file(file_id)
         if not self.in_memory:
             return file
-        kept = self.__dict__.setdefault("_kept", {})
-        if file_id not in kept:
+        if file_id not in self.decoded:
             waveform, sample_rate = self.model.audio(file)
-            # one sample more: pyannote.audio (4.0.7) refuses windows that reach the end otherwise
-            kept[file_id] = {"waveform": F.pad(waveform, (0, 1)), "sample_rate": sample_rate}
-        return kept[file_id]
+            # pyannote.audio refuses windows that end with the waveform: one more sample
+            waveform = F.pad(waveform, (0, 1))
+            self.decoded[file_id] = {"waveform": waveform, "sample_rate": sample_rate}
+        return self.decoded[file_id]
+
+    def __setstate__(self, state: dict[str, Any]):
+        # spawned workers (see `Workers`) start without decoded audio
+        self.__dict__.update({"decoded": {}} | state)
 
 
 # seconds: twice the rounding of times within five hours, in single precision
@@ -40,72 +57,119 @@ ROUNDING = 2e-3
 
 
 class WindowsInside:
-    """Mixin for pyannote.audio's tasks: windows do not end after the audio because of rounding
+    """Mixin for pyannote.audio's tasks: keep windows inside recordings despite rounding
 
-    pyannote.audio (4.0.7) keeps times in single precision, and refuses a window that ends a
-    nanosecond after its recording, in the middle of a training. It is taken slightly earlier.
+    pyannote.audio (4.0.7) stores times in single precision, and refuses a window that ends a
+    nanosecond after its recording, in the middle of a training. Such windows start 2 ms earlier.
     """
 
-    def prepare_chunk(self, file_id: int, start_time: float, duration: float):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.durations: dict[int, float] = {}  # of files, in seconds
+
+    def prepare_chunk(self, file_id: int, start_time: float, duration: float) -> dict[str, Any]:
         """Prepare a training or validation sample"""
-        # that of validation windows was rounded
+        # the duration of validation windows was rounded
         start_time, duration = float(start_time), float(self.duration)
-        try:
-            return super().prepare_chunk(file_id, start_time, duration)
-        except ValueError:
-            earlier = max(0.0, start_time - ROUNDING)
-            return super().prepare_chunk(file_id, earlier, duration)
+        if not self._ends_inside(file_id, start_time + duration):
+            start_time = max(0.0, start_time - ROUNDING)
+        return super().prepare_chunk(file_id, start_time, duration)
+
+    def _ends_inside(self, file_id: int, end: float) -> bool:
+        """Whether pyannote.audio's `Audio.crop` accepts a window that ends there"""
+        file, audio = self.get_file(file_id), self.model.audio
+        if "waveform" in file:
+            return audio.get_num_samples(end, file["sample_rate"]) < file["waveform"].shape[1]
+        if file_id not in self.durations:
+            self.durations[file_id] = audio.get_duration(file)
+        return end <= self.durations[file_id]
 
 
-class SinglePrecisionLoss:
-    """Mixin for pyannote.audio's tasks: mixed precision for the model, single for the loss
+class SinglePrecisionPowerset(Powerset):
+    """Powerset whose conversions are in single precision under autocast too"""
 
-    pyannote.audio (4.0.7) matches speakers with numpy, which has no bfloat16.
+    def to_multilabel(self, powerset: Tensor, soft: bool = False) -> Tensor:
+        with torch.autocast(powerset.device.type, enabled=False):
+            return super().to_multilabel(powerset, soft)
+
+    def to_powerset(self, multilabel: Tensor) -> Tensor:
+        with torch.autocast(multilabel.device.type, enabled=False):
+            return super().to_powerset(multilabel)
+
+
+class SinglePrecisionSpeakers:
+    """Mixin for pyannote.audio's tasks: match speakers in single precision under autocast
+
+    pyannote.audio (4.0.7) converts scores with a matrix product, which autocast makes a bfloat16,
+    and matches speakers with NumPy, which has no bfloat16. Scores of `WavLMSegmentation` are in
+    single precision already.
     """
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int):
-        with autocast_model_alone(self.model):
-            return super().training_step(batch, batch_idx)
-
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int):
-        with autocast_model_alone(self.model):
-            return super().validation_step(batch, batch_idx)
-
-
-@contextmanager
-def autocast_model_alone(model: nn.Module) -> Iterator[None]:
-    """Where autocast is enabled, keep it for calls of a model, whose outputs are then converted"""
-    device = model.device.type
-    if not torch.is_autocast_enabled(device):
-        yield
-        return
-    dtype, forward = torch.get_autocast_dtype(device), model.forward
-
-    def mixed(waveforms: Tensor) -> Tensor:
-        with torch.autocast(device, dtype):
-            return forward(waveforms).float()
-
-    model.forward = mixed
-    try:
-        with torch.autocast(device, enabled=False):
-            yield
-    finally:
-        del model.forward
+    def setup_loss_func(self):
+        """Replace the powerset of the model"""
+        super().setup_loss_func()
+        powerset = self.model.powerset
+        self.model.powerset = SinglePrecisionPowerset(powerset.num_classes, powerset.max_set_size)
 
 
 class NonFiniteLoss:
-    """Mixin for pyannote.audio's tasks: a loss of NaN for outputs that are not finite
+    """Mixin for pyannote.audio's tasks: return a NaN loss for waveforms that are not finite
 
-    Their permutation of speakers fails on such outputs, and our model refuses such waveforms.
+    `WavLMSegmentation` refuses them, and pyannote.audio (4.0.7) does not skip them.
     """
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int):
-        try:
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """Compute the loss"""
+        if batch["X"].isfinite().all():
             return super().training_step(batch, batch_idx)
-        except ValueError:
-            waveforms = batch["X"]
-            with torch.no_grad():
-                if waveforms.isfinite().all() and self.model(waveforms).isfinite().all():
-                    raise
-            # all parameters have a gradient, as distributed training requires
-            return {"loss": float("nan") * zero_of(self.model)}
+        # all parameters have a gradient, as distributed training requires
+        return {"loss": float("nan") * zero_of(self.model)}
+
+
+class TrainerWhenValidating:
+    """Mixin for pyannote.audio's tasks: share prepared data when validating, as when training
+
+    The first process alone prepares data. pyannote.audio (4.0.7) sends their path to the others
+    when they train, but not when they only validate.
+    """
+
+    def setup(self, stage: str | None = None):
+        """Load prepared data"""
+        if stage == "validate" and self.trainer is not None:
+            self.cache = self.trainer.strategy.broadcast(self.cache)
+        super().setup(stage)
+
+
+class KeepSignals(lightning.Callback):
+    """Keep the SIGTERM handler that is installed when this is made
+
+    Lightning (2.6) replaces it with one that ends the training as if it was finished, and that
+    waits for the other processes of the training, which wait for this one.
+    """
+
+    def __init__(self):
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
+        self._restore()
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
+        self._restore()
+
+    def _restore(self):
+        if callable(self.handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.handler)
+
+
+def act_as_worker(worker: Any, worker_id: int):
+    """Draw the samples of another worker
+
+    pyannote.audio (4.0.7) seeds samples with the number of the worker (`create_rng_for_worker`),
+    and has no argument for it; torch (2.14) freezes its description of the worker.
+
+    Parameters
+    ----------
+    worker : torch.utils.data.get_worker_info() of the current process
+    worker_id : int
+    """
+    object.__setattr__(worker, "id", worker_id)

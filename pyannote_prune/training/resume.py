@@ -17,14 +17,19 @@ from torch.utils.data import get_worker_info
 
 from ..data.protocol import check_protocol
 from ..files.atomic import draft_of, writing
+from .pyannote_repairs import act_as_worker
 from .workers import num_batches_seen
 
 
 class ResumableSamples:
-    """Mixin for pyannote.audio's tasks: skip training samples that were seen before interruption
+    """Mixin for pyannote.audio's tasks: skip training samples that were seen before an interruption
 
-    The sequence of samples of each worker depends on global seed, rank, worker and epoch, which is
-    pyannote.audio's doing.
+    pyannote.audio derives the samples of each worker from global seed, rank, worker and epoch.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Folder of prepared data, which all machines share. Defaults to a temporary file.
 
     Raises
     ------
@@ -32,17 +37,18 @@ class ResumableSamples:
         Before training, if there is nothing to train on.
     """
 
-    # where prepared data go: one that all machines see, when there are several of them
-    folder: Path | None = None
+    def __init__(self, *args, folder: Path | None = None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.folder = folder
 
     def configure_callbacks(self) -> list[lightning.Callback]:
-        """Callbacks that training needs, whatever the trainer has (see `WavLMSegmentation`)"""
+        """List the callbacks that `WavLMSegmentation` adds to the trainer"""
         return [SeedEachStep()]
 
     def prepare_data(self):
-        """Prepare data, or say why there is none"""
+        """Prepare data, or raise an error that names the file to correct"""
         if self.folder is not None:
-            # the first process of each machine comes here
+            # called in the first process of each machine
             if rank_zero_only.rank > 0:
                 return
             self.cache = draft_of(self.folder / "data")
@@ -59,14 +65,20 @@ class ResumableSamples:
             ) from error
 
     def train__iter__(self) -> Iterator[dict]:
-        """Iterate over training samples, from where training was interrupted"""
+        """Iterate over training samples, from where training was interrupted
+
+        Yields
+        ------
+        sample : dict
+            See `pyannote.audio.tasks.SpeakerDiarization`.
+        """
         num_batches = num_batches_seen(self.model)
         worker = get_worker_info()
         if worker is not None:
-            # workers take turns, and the first one always starts: each of them takes over from
-            # the worker whose turn it was
+            # workers make batches in turn, and the first one always starts: each of them takes over
+            # from the worker whose turn it was
             turn = (worker.id + num_batches) % worker.num_workers
-            object.__setattr__(worker, "id", turn)  # it is frozen
+            act_as_worker(worker, turn)
             num_batches = max(0, math.ceil((num_batches - turn) / worker.num_workers))
         samples = super().train__iter__()
         for _ in range(num_batches * self.batch_size):
@@ -75,24 +87,30 @@ class ResumableSamples:
 
 
 class SeedEachStep(lightning.Callback):
-    """Seed torch before each training batch, from its place in the training
+    """Seed torch before each training batch, from rank, epoch and index of the batch
 
     Dropout and gates are then the same whether training was interrupted or not. The seed of the
-    whole training is that of `lightning.seed_everything`, or else the one that an interrupted
-    training had, or else that of `torch.manual_seed`.
+    whole training comes from `lightning.seed_everything`, or else from the checkpoint that is
+    resumed, or else from `torch.manual_seed`.
     """
 
     def __init__(self):
         self.seed: int | None = None
 
-    def on_fit_start(self, trainer, pl_module):
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
         if "PL_GLOBAL_SEED" in os.environ:
             self.seed = int(os.environ["PL_GLOBAL_SEED"])
         elif self.seed is None:
             self.seed = torch.initial_seed()
         self.seed = trainer.strategy.broadcast(self.seed)
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        batch: Any,
+        batch_idx: int,
+    ):
         place = (trainer.global_rank, trainer.current_epoch, batch_idx)
         torch.manual_seed(step_seed(self.seed, *place))
 
@@ -104,6 +122,6 @@ class SeedEachStep(lightning.Callback):
 
 
 def step_seed(seed: int, rank: int, epoch: int, batch_idx: int) -> int:
-    """Seed of a training batch: 64 bits, which depend on all bits of its place"""
+    """Hash the place of a training batch into a seed of 64 bits"""
     place = repr((seed, rank, epoch, batch_idx)).encode()
     return int.from_bytes(hashlib.blake2b(place, digest_size=8).digest(), "big")

@@ -1,28 +1,38 @@
-"""pyannote.audio's diarization task, resumable"""
+"""Speaker diarization task of pyannote.audio, resumable"""
 
 from __future__ import annotations
 
 from pyannote.audio import tasks
 
-from .pyannote_repairs import AudioInMemory, NonFiniteLoss, SinglePrecisionLoss, WindowsInside
+from .pyannote_repairs import (
+    AudioInMemory,
+    NonFiniteLoss,
+    SinglePrecisionSpeakers,
+    TrainerWhenValidating,
+    WindowsInside,
+)
 from .resume import ResumableSamples
 from .workers import Workers
 
 
-class SpeakerDiarization(
+class ResumableDiarization(
     NonFiniteLoss,
-    SinglePrecisionLoss,
+    SinglePrecisionSpeakers,
+    TrainerWhenValidating,
     AudioInMemory,
     ResumableSamples,
     Workers,
     WindowsInside,
     tasks.SpeakerDiarization,
 ):
-    """pyannote.audio's task, which can be resumed in the middle of an epoch"""
+    """Speaker diarization task that can be resumed in the middle of an epoch
 
-    def setup(self, stage: str | None = None):
-        # the first process alone prepares data: pyannote.audio (4.0.7) tells others where they are
-        # when they train, but not when they only validate
-        if stage == "validate" and self.trainer is not None:
-            self.cache = self.trainer.strategy.broadcast(self.cache)
-        super().setup(stage)
+    Parameters
+    ----------
+    in_memory : bool, optional
+        Keep decoded audio: 230 MB an hour, in each process that reads it. Defaults to False.
+    folder : Path, optional
+        Folder of prepared data, which all machines share. Defaults to a temporary file.
+    **options
+        See `pyannote.audio.tasks.SpeakerDiarization`.
+    """

@@ -16,19 +16,19 @@ from torch.utils.data import DataLoader
 
 @dataclass(frozen=True)
 class ModelForWorkers:
-    """What pyannote.audio's tasks need of their model to prepare samples
+    """Part of a model that pyannote.audio's tasks use to prepare samples
 
     Parameters
     ----------
     audio : Audio
     receptive_field : SlidingWindow
     num_frames_of : dict of int
-        Number of output frames, by number of input samples: those of a window.
+        Number of output frames of a window, by its number of input samples.
     sample_rate : int
     local_rank, global_rank, current_epoch : int
-        Place in the training, of which random numbers are made.
+        Place in the training, from which random numbers are derived.
     num_batches : int
-        Batches of that epoch that were seen before an interruption.
+        Number of batches of that epoch that were seen before an interruption.
     """
 
     audio: Audio
@@ -42,7 +42,14 @@ class ModelForWorkers:
 
     @classmethod
     def of(cls, model: Model, duration: float) -> ModelForWorkers:
-        """Those of a model that is trained with windows of that duration, in seconds"""
+        """Extract it from a model
+
+        Parameters
+        ----------
+        model : Model
+        duration : float
+            Length of training windows, in seconds.
+        """
         sample_rate = model.hparams.sample_rate
         num_samples = round(duration * sample_rate)
         return cls(
@@ -57,42 +64,46 @@ class ModelForWorkers:
         )
 
     def num_frames(self, num_samples: int) -> int:
+        """Look up the number of output frames"""
         return self.num_frames_of[num_samples]
 
     @property
     def hparams(self) -> SimpleNamespace:
+        """Hyper-parameters that tasks read"""
         return SimpleNamespace(sample_rate=self.sample_rate)
 
 
 def num_batches_seen(model: Model | ModelForWorkers) -> int:
-    """Batches of this epoch that were seen before an interruption"""
+    """Count the batches of this epoch that were seen before an interruption"""
     if isinstance(model, ModelForWorkers):
         return model.num_batches
     return model.trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
 
-# forks share what cannot be pickled, and take no time to start. macOS has unsafe ones
+# forked processes share objects that cannot be pickled, and start at once. macOS: unsafe
 START_METHOD = "fork" if "fork" in get_all_start_methods() and sys.platform != "darwin" else None
 
 
 class Workers:
-    """Mixin for pyannote.audio's tasks: workers that read audio, however processes are started
+    """Mixin for pyannote.audio's tasks: read audio in forked or spawned workers
 
-    They are forked where that is possible, on Linux that is, also since Python 3.14 has another
-    default. Otherwise (Windows), they are spawned, with what samples are made of: the protocol and
-    the trainer cannot be pickled. Samples are the same.
+    They are forked where possible (on Linux, including Python 3.14, which has another default), and
+    spawned elsewhere (on Windows). Spawned workers receive a task without the attributes that
+    samples do not need, since protocol and trainer cannot be pickled. Samples are the same.
     """
 
     # None is the default of Python
     start_method: str | None = START_METHOD
 
-    # what samples are not made of
-    not_for_workers: tuple[str, ...] = ("protocol", "trainer", "_metric", "_kept")
+    # attributes that samples do not need
+    not_for_workers: tuple[str, ...] = ("protocol", "trainer", "_metric", "decoded")
 
     def train_dataloader(self) -> DataLoader:
+        """Make the loader of training samples"""
         return self._start(super().train_dataloader())
 
     def val_dataloader(self) -> DataLoader | None:
+        """Make the loader of validation samples"""
         return self._start(super().val_dataloader())
 
     def _start(self, loader: DataLoader | None) -> DataLoader | None:
@@ -101,10 +112,8 @@ class Workers:
         return loader
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        # models and tasks that are copied, or saved, stay as they are
+        # models and tasks that are copied or saved keep all their attributes
         if get_spawning_popen() is None or not hasattr(self, "prepared_data"):
-            return state
-        for name in self.not_for_workers:
-            state.pop(name, None)
+            return dict(self.__dict__)
+        state = {k: value for k, value in self.__dict__.items() if k not in self.not_for_workers}
         return state | {"model": ModelForWorkers.of(self.model, self.duration)}

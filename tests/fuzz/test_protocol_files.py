@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pyannote_prune import DistillationPruning, WavLMSegmentation
 from pyannote_prune.data.protocol import check_protocol, load_protocol
-from pyannote_prune.training.task import SpeakerDiarization
+from pyannote_prune.training.task import ResumableDiarization
 from pyannote_prune.wavlm.config import WavLMConfig
 
 NAME = "Fuzz.SpeakerDiarization.Tiny"
@@ -102,7 +102,7 @@ def train(folder: Path, teacher: WavLMSegmentation):
         "batch_size": 2,
         "num_workers": 0,
     }
-    diarization = SpeakerDiarization(protocol, **options)
+    diarization = ResumableDiarization(protocol, **options)
     distillation = DistillationPruning(protocol, **options, teacher=teacher, target_sparsity=None)
     for task in (diarization, distillation):
         task.prepare_data()

@@ -270,7 +270,7 @@ def test_classes_are_those_of_the_teacher(protocol):
     assert torch.equal(prune(student).classifier.weight, classifier)
 
     for name, found, value in (("chunk", 4, 5), ("frame", 3, 2)):
-        message = rf"`max_speakers_per_{name}` must be that of `teacher` \({value}\), found {found}"
+        message = rf"`max_speakers_per_{name}` must be as for `teacher` \({value}\), found {found}"
         with pytest.raises(ValueError, match=message):
             DistillationPruning(
                 protocol, teacher=teacher, **options | {f"max_speakers_per_{name}": found}

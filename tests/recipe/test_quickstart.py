@@ -31,7 +31,7 @@ def test_quickstart_prunes_what_it_writes(tmp_path, monkeypatch):
     before, after = quickstart(folder)
     assert after.sparsity == pytest.approx(0.8, abs=0.005)
     assert before.sparsity == 0.0
-    with pytest.raises(ValueError, match=r"`seed` must be that of the quickstart .*\(5\), found 6"):
+    with pytest.raises(ValueError, match=r"`seed` must be 5, as in the quickstart .*found 6"):
         quickstart(folder, seed=6)
 
     # what the README says of that folder
@@ -53,7 +53,7 @@ def test_recipe_of_the_quickstart_is_one_of_a_user(tmp_path):
 def test_quickstart_of_other_numbers_of_epochs_is_refused(tmp_path):
     write_data(tmp_path / "data")
     write_yaml(small_recipe(0.5), tmp_path / "recipe.yml")
-    message = r"`num_epochs` must be that of the quickstart .*\(11 epochs of fine_tune\), found 1 "
+    message = r"`num_epochs` must be as in the quickstart .*\(11 epochs of fine_tune\), found 1 "
     with pytest.raises(ValueError, match=message):
         quickstart(tmp_path, num_epochs=1)
     assert not (tmp_path / "run").exists()

@@ -239,11 +239,12 @@ def test_another_database_is_no_move(data, finished, tmp_path):
 )
 def test_sparsity_that_ends_far_from_its_target_is_said(data, tmp_path, caplog, log_alpha, message):
     run = RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path / "run")
+    prune_stage, *_ = run.later_stages
     teacher = tiny_model()
     student = gate(teacher)
     for gates in gates_of(student):
         gates.log_alpha.data.fill_(log_alpha)
-    pruned, scores = run._prune(student, teacher)
+    pruned, scores = prune_stage.finish(student, teacher)
     assert re.search(message, caplog.text)
     assert abs(scores["expected_sparsity"] - 0.5) > 0.02
     assert 1 - cost(pruned.wavlm).parameters / cost(teacher.wavlm).parameters == pytest.approx(
@@ -254,9 +255,9 @@ def test_sparsity_that_ends_far_from_its_target_is_said(data, tmp_path, caplog, 
 def test_only_epochs_near_the_target_are_averaged(data, finished, tmp_path):
     """The last one when there is none, as in this short training"""
     run = RecipeRun(Recipe.from_dict(tiny_recipe(data)), tmp_path / "run")
-    checkpoints = run._checkpoints("prune", run.recipe.stages.prune)
-    assert checkpoints.near == Near("sparsity/expected/val", 0.5, 0.02)
-    assert run._checkpoints("train", run.recipe.stages.train).near is None
+    prune_stage, _, train_stage = run.later_stages
+    assert prune_stage.checkpoints().near == Near("sparsity/expected/val", 0.5, 0.02)
+    assert train_stage.checkpoints().near is None
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["prune"]["expected_sparsity"] < 0.48
     assert not list((finished / "2-prune" / "checkpoints").glob("epoch-*.ckpt"))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pyannote_prune import DistillationPruning, WavLMConfig, WavLMSegmentation, gate
 from pyannote_prune.segmentation.specifications import powerset_specifications
-from pyannote_prune.training.task import SpeakerDiarization
+from pyannote_prune.training.task import ResumableDiarization
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -52,7 +52,7 @@ def tiny_model(config: WavLMConfig | None = None, duration: float = 2.0) -> WavL
 def tiny_trainee(protocol, pruning: bool, model: WavLMSegmentation, **options):
     """Same model with a task: diarization, or (once it has gates) pruning"""
     if not pruning:
-        model.task = SpeakerDiarization(protocol, **options)
+        model.task = ResumableDiarization(protocol, **options)
         return model
     student = gate(model)
     student.task = DistillationPruning(

@@ -12,7 +12,7 @@ from pyannote.audio.tasks import SpeakerDiarization
 from recipes import tiny_recipe
 from torch import nn
 
-import pyannote_prune.recipe.run
+import pyannote_prune.recipe.stages
 from pyannote_prune import DistillationPruning, gate, load_diarizen, prune, save_checkpoint
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.recipe.run import RecipeRun
@@ -168,7 +168,7 @@ def test_every_stage_of_a_recipe_trains(tmp_path, monkeypatch):
                 to_interrupt.remove(self.description)
                 raise Interrupted
 
-    monkeypatch.setattr(pyannote_prune.recipe.run, "StepProgress", SpyingProgress)
+    monkeypatch.setattr(pyannote_prune.recipe.stages, "StepProgress", SpyingProgress)
     database = generate_conversations(tmp_path / "conversations")
     plain = tiny_recipe(database) | {"in_memory": True}
     for stage in plain["stages"].values():

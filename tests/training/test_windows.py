@@ -8,7 +8,7 @@ from pyannote.audio import tasks
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.database.protocol import SpeakerDiarizationProtocol
 
-from pyannote_prune.training.task import SpeakerDiarization
+from pyannote_prune.training.task import ResumableDiarization
 
 NUM_CASES = 20
 
@@ -48,9 +48,9 @@ class Recordings(SpeakerDiarizationProtocol):
         yield from map(dict, self.files)
 
 
-def windows(task_class, protocol, duration: float, in_memory: bool):
-    task = task_class(protocol, duration=duration, max_speakers_per_chunk=2, num_workers=0)
-    task.in_memory = in_memory
+def windows(task_class, protocol, duration: float, **options):
+    options |= {"max_speakers_per_chunk": 2, "num_workers": 0}
+    task = task_class(protocol, duration=duration, **options)
     model = tiny_model(duration=duration)
     model.task = task
     model.prepare_data()
@@ -69,7 +69,7 @@ def windows(task_class, protocol, duration: float, in_memory: bool):
 @pytest.mark.parametrize("duration", [0.7, 1.1, 2.0])
 def test_all_windows_can_be_read(duration, in_memory, tmp_path):
     protocol = Recordings(tmp_path, duration, np.random.default_rng(0))
-    found = list(windows(SpeakerDiarization, protocol, duration, in_memory))
+    found = list(windows(ResumableDiarization, protocol, duration, in_memory=in_memory))
     assert len(found) >= 2 * NUM_CASES - 3
     assert {sample["X"].shape for sample in found} == {(1, round(duration * 16000))}
     # somebody speaks all the time
@@ -80,4 +80,4 @@ def test_the_task_of_pyannote_audio_fails_on_them(tmp_path):
     """Otherwise, ours does not need to do anything"""
     protocol = Recordings(tmp_path, 1.1, np.random.default_rng(0))
     with pytest.raises(ValueError, match="greater than"):
-        list(windows(tasks.SpeakerDiarization, protocol, 1.1, in_memory=False))
+        list(windows(tasks.SpeakerDiarization, protocol, 1.1))

@@ -40,7 +40,7 @@ def trainees(protocol) -> dict:
     names = sorted({v for file in protocol.train() for v in file["annotation"].labels()})
     preprocessors = {"audio": FileFinder(), "classes": lambda file: names}
     named = registry.get_protocol(protocol.name, preprocessors=preprocessors)
-    voices.task = VoiceRecognition(named, classes=names, num_workers=0, **OPTIONS)
+    voices.task = VoiceRecognition(named, classes=names, num_workers=0, in_memory=True, **OPTIONS)
     options = {"max_speakers_per_chunk": 3, "num_workers": 0, **OPTIONS}
     return {
         "diarization": tiny_trainee(protocol, False, tiny_model(), **options),

@@ -30,8 +30,6 @@ from .arms import MAX_SPEAKERS, Scale
 class VoiceRecognition(AudioInMemory, ResumableSamples, Workers, tasks.MultiLabelSegmentation):
     """Which of all known voices are active, frame by frame"""
 
-    in_memory = True
-
 
 def pretrain(
     config: WavLMConfig, scale: Scale, database: Path, protocol: str, seed: int, folder: Path
@@ -74,6 +72,7 @@ def pretrain(
         duration=scale.duration,
         batch_size=scale.batch_size,
         num_workers=0,
+        in_memory=True,
     )
     trainer = lightning.Trainer(
         accelerator="auto",

@@ -8,12 +8,12 @@ from ...files.messages import did_you_mean
 
 
 def shipped_recipes() -> list[str]:
-    """Their names"""
+    """List the names of the recipes"""
     return sorted(path.stem for path in Path(__file__).parent.glob("*.yml"))
 
 
 def read_shipped_recipe(name: str) -> str:
-    """Content of one of them
+    """Read the text of a recipe
 
     Raises
     ------
