@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ from pyannote.core import Annotation, Segment
 from ..data.audio_files import decodable
 from ..data.decoding import decoded, reason
 from ..data.protocol_files import WRONG_REFERENCE, without_references
+from ..data.references import read_results
 from ..files.atomic import WriteError, atomic_write
 from ..files.folders import write_json
 from ..files.locks import in_use
@@ -168,13 +168,7 @@ def _anonymous(output: Any) -> Any:
 
 
 def _read(path: Path, uri: str) -> Annotation:
-    """Speaker turns as they were written: pandas would not read all names"""
     annotation = Annotation(uri=uri)
-    with path.open(encoding="utf-8", errors="surrogateescape") as lines:
-        for track, line in enumerate(lines):
-            # not other spaces, which names may have
-            fields = re.split("[ \t]+", line.strip(" \t\n"))
-            if fields[0] == "SPEAKER":
-                start, duration = map(float, fields[3:5])
-                annotation[Segment(start, start + duration), track] = fields[7]
+    for track, turn in enumerate(read_results(path)):
+        annotation[Segment(turn.start, turn.end), track] = turn.speaker
     return annotation

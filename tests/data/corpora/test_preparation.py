@@ -227,18 +227,18 @@ def test_missing_files_are_named_before_anything_is_written(
     ("content", "message"),
     [
         (rttm("any", [(0.0, 1.0, "John Smith")]), "9 or 10 fields, hence names without spaces"),
-        ("SPEAKER any 1 zero 1.0 <NA> <NA> a <NA> <NA>\n", "times in seconds"),
-        ("SPEAKER any 1 0.0 nan <NA> <NA> a <NA> <NA>\n", "times in seconds"),
+        ("SPEAKER any 1 zero 1.0 <NA> <NA> a <NA> <NA>\n", "numbers, start and duration"),
+        ("SPEAKER any 1 0.0 nan <NA> <NA> a <NA> <NA>\n", "numbers, start and duration"),
     ],
 )
 def test_malformed_rttm_is_refused_with_its_line(official, tmp_path, content, message):
     source = Path(shutil.copytree(official["ami"], tmp_path / "source"))
     path = source / "AMI-diarization-setup" / "only_words" / "rttms" / "test" / "EN2002a.rttm"
     path.write_text(";; comment\n\n" + content)
-    with pytest.raises(ValueError, match=rf"must have {message}.*EN2002a\.rttm', line 3"):
+    with pytest.raises(ValueError, match=rf"EN2002a\.rttm', line 3: it must have {message}"):
         prepare("ami", source, tmp_path / "data")
     path.write_bytes(b"\xff\xff")
-    with pytest.raises(ValueError, match=r"must be text in UTF-8, found '.*EN2002a\.rttm'"):
+    with pytest.raises(ValueError, match=r"EN2002a\.rttm' must be text in UTF-8 .*: download"):
         prepare("ami", source, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -247,7 +247,7 @@ def test_malformed_uem_is_refused_with_its_line(official, tmp_path):
     source = Path(shutil.copytree(official["ami"], tmp_path / "source"))
     path = source / "AMI-diarization-setup" / "uems" / "test" / "EN2002a.uem"
     path.write_text("EN2002a 1 0.0\n")
-    with pytest.raises(ValueError, match=r"URI, channel, start and end.*EN2002a\.uem', line 1"):
+    with pytest.raises(ValueError, match=r"EN2002a\.uem', line 1: it must have 4 fields: "):
         prepare("ami", source, tmp_path / "data")
 
 
