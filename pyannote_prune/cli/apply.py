@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..data.references import name_rule
+from ..data.subsets import SUBSETS
 from ..files.messages import shorten
 from ..pipeline.apply import Applied, apply_pipeline
 from ..pipeline.load import check_references, check_speakers, claim_results, load_pipeline
-from ..pipeline.recordings import SUBSETS, left_out, recordings_of_paths, recordings_of_protocol
+from ..pipeline.recordings import left_out, recordings_of_paths, recordings_of_protocol
 from ..pipeline.scores import add_score, write_scores
 from .bars import Bars
 from .errors import resumable, run_in

@@ -14,7 +14,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from ..benchmark.accuracy.arms import FULL, SMALL, Arm
 from ..benchmark.accuracy.experiment import Experiment
 from ..benchmark.accuracy.report import markdown, plot, rich_table
-from ..data.simulation.voices import find_voices, left_out
+from ..data.simulation.voices import count_unused, find_voices
 from ..files.folders import write_text
 
 
@@ -67,7 +67,7 @@ def accuracy(
     if jobs is None:
         jobs = torch.cuda.device_count() or os.cpu_count() or 1
     console, arms = Console(), scale.arms(arm)
-    if others := left_out(voices, find_voices(voices)):
+    if others := count_unused(voices, find_voices(voices)):
         console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:

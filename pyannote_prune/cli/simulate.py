@@ -12,7 +12,7 @@ from rich.progress import MofNCompleteColumn, Progress
 from ..data.protocol import check_references, load_protocol
 from ..data.simulation import protocol as simulation
 from ..data.simulation.turn_statistics import TurnStatistics
-from ..data.simulation.voices import find_voices, left_out
+from ..data.simulation.voices import count_unused, find_voices
 from .errors import resumable, run_in
 
 DEFAULT = simulation.Simulation()
@@ -92,7 +92,7 @@ def simulate(
         seed=seed,
     )
     console = Console()
-    if others := left_out(voices, find_voices(voices)):
+    if others := count_unused(voices, find_voices(voices)):
         console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("Conversations", total=None)

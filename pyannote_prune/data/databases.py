@@ -14,7 +14,7 @@ from pyannote.database import Preprocessors, Protocol, ProtocolFile, registry
 from pyannote.database.custom import meta_subset_iter
 from pyannote.database.registry import Registry
 
-SUBSETS = ("train", "development", "test")
+from .subsets import SUBSETS
 
 
 class Databases(Registry):

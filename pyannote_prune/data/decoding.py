@@ -18,15 +18,14 @@ from pyannote.audio import Audio
 from pyannote.audio.core.io import get_audio_metadata
 from pyannote.database import ProtocolFile
 
+from ..files.audio import SAMPLE_RATE
+
 # codecs whose headers give the exact number of samples
 EXACT = ("pcm_", "flac")
 
 
 # codecs whose windows are found exactly, if their container has an index. Those of MP3 are not
 INDEXED = (*EXACT, "adpcm_", "alac", "aac", "opus", "vorbis")
-
-
-SAMPLE_RATE = 16000  # of models
 
 
 # seconds that are decoded at both ends of a compressed file

@@ -20,9 +20,7 @@ from ..files.schema import read_yaml, refuse
 from .databases import load_database
 from .decoding import extent, get_duration
 from .protocol_files import text_files
-
-SUBSETS = ("train", "development")
-
+from .subsets import SUBSETS, TRAINING_SUBSETS
 
 WHY = {"development": " Checkpoints are chosen by their scores on it."}
 
@@ -99,7 +97,7 @@ def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False)
         recording.
     """
     seen: dict[str, str] = {}
-    for subset in SUBSETS:
+    for subset in TRAINING_SUBSETS:
         check_references(protocol, subset)
         with saying_where(subset, protocol.name):
             files = getattr(protocol, subset)()
@@ -279,7 +277,7 @@ def _names(plain: Any, database: Path) -> list[str]:
             tasks = _section(protocols, name)
             for task in tasks:
                 for protocol in _section(tasks, task):
-                    for subset in ("train", "development", "test"):
+                    for subset in SUBSETS:
                         _section(_section(tasks[task], protocol), subset)
                     names.append(f"{name}.{task}.{protocol}")
     except ValueError as error:

@@ -13,9 +13,6 @@ from ..data.protocol import load_protocol, saying_where
 from ..data.protocol_files import list_recordings
 from ..files.messages import shorten
 
-SUBSETS = ("train", "development", "test")
-
-
 # bytes: names of files have at most 255, and those of results end in ".rttm"
 LONGEST = 250
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 import time
@@ -9,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 from pyannote.metrics.diarization import DiarizationErrorRate
 
+from ..data.write import Reference, write_protocol
 from ..files.atomic import DRAFT, remove_drafts_of, writing
 from ..files.folders import check_new, write_yaml
 from ..files.locks import in_use
@@ -30,28 +31,6 @@ NUM_COPIES = 8
 
 
 PROTOCOL = "Sample.SpeakerDiarization.Quickstart"
-
-
-DATABASE = {
-    "Databases": {"Sample": "{uri}.wav"},
-    "Protocols": {
-        "Sample": {
-            "SpeakerDiarization": {
-                "Quickstart": {
-                    "scope": "file",
-                    **{
-                        subset: {
-                            "uri": f"{subset}.lst",
-                            "annotation": f"{subset}.rttm",
-                            "annotated": f"{subset}.uem",
-                        }
-                        for subset in ("train", "development")
-                    },
-                }
-            }
-        }
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -209,22 +188,14 @@ def write_data(folder: Path):
         Folder to write. Its `database.yml` defines "Sample.SpeakerDiarization.Quickstart".
     """
     folder.mkdir(parents=True)
-    annotation, (region,) = SAMPLE_FILE["annotation"], SAMPLE_FILE["annotated"]
+    reference = Reference.of(SAMPLE_FILE["annotation"], SAMPLE_FILE["annotated"])
     subsets = {"train": [f"copy{i}" for i in range(NUM_COPIES)], "development": ["sample"]}
-    for subset, uris in subsets.items():
-        (folder / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris), encoding="utf-8")
-        with (
-            (folder / f"{subset}.rttm").open("w", encoding="utf-8") as rttm,
-            (folder / f"{subset}.uem").open("w", encoding="utf-8") as uem,
-        ):
-            for uri in uris:
-                shutil.copyfile(SAMPLE_FILE["audio"], folder / f"{uri}.wav")
-                copy = annotation.copy()
-                copy.uri = uri
-                copy.write_rttm(rttm)
-                uem.write(f"{uri} 1 {region.start:.3f} {region.end:.3f}\n")
-    (folder / "database.yml").write_text(
-        yaml.safe_dump(DATABASE, sort_keys=False), encoding="utf-8"
+    for uri in itertools.chain(*subsets.values()):
+        shutil.copyfile(SAMPLE_FILE["audio"], folder / f"{uri}.wav")
+    write_protocol(
+        folder,
+        PROTOCOL,
+        {subset: dict.fromkeys(uris, reference) for subset, uris in subsets.items()},
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pyannote.database.util import load_rttm
-from running import DURATION, NAME, edit, rttm, run, write_protocol, write_recording
+from running import DURATION, NAME, edit, rttm, run, write_recording, write_small_protocol
 
 from pyannote_prune.data.protocol import check_references, load_protocol
 from pyannote_prune.data.protocol_files import list_recordings
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speaker
 
 @pytest.fixture
 def database(tmp_path) -> Path:
-    return write_protocol(tmp_path / "data")
+    return write_small_protocol(tmp_path / "data")
 
 
 def score(pipeline, database: Path, *options, code: int = 0) -> str:
@@ -92,7 +92,7 @@ def test_references_of_other_names_are_said_and_not_scored(exported, database, s
 
 
 def test_one_file_per_recording_is_wrong_for_that_recording_alone(exported, tmp_path):
-    database = write_protocol(tmp_path / "data", test=("one", "two", "three"))
+    database = write_small_protocol(tmp_path / "data", test=("one", "two", "three"))
     edit(database, "test.rttm", '"{uri}.rttm"')
     database.with_name("one.rttm").write_text(rttm("one"))
     database.with_name("two.rttm").write_text(rttm("two", ("Ann", "NA")))
@@ -105,7 +105,7 @@ def test_one_file_per_recording_is_wrong_for_that_recording_alone(exported, tmp_
 
 
 def test_one_part_of_a_compound_is_wrong_for_that_part_alone(tmp_path):
-    database = write_protocol(tmp_path / "data", development=("one",), test=("two",))
+    database = write_small_protocol(tmp_path / "data", development=("one",), test=("two",))
     edit(database.with_name("test.rttm"), " Ann ", " Ms Ann ")
     parts = f"{{test: {{{NAME}: [development, test]}}}}"
     edit(database, "Protocols:\n", f"Protocols:\n  X: {{SpeakerDiarization: {{All: {parts}}}}}\n")

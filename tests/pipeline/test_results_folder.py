@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import NAME, edit, run, write_protocol, write_recording
+from running import NAME, edit, run, write_recording, write_small_protocol
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
 
@@ -22,7 +22,7 @@ def score(pipeline, database: Path, into: Path, *options, code: int = 0) -> str:
 
 
 def test_scores_of_another_subset_or_database_are_not_overwritten(exported, tmp_path):
-    database = write_protocol(tmp_path / "v1", test=("one",), development=("one",))
+    database = write_small_protocol(tmp_path / "v1", test=("one",), development=("one",))
     into = tmp_path / "out"
     score(exported, database, into)
     before = content(into)
@@ -37,7 +37,7 @@ def test_scores_of_another_subset_or_database_are_not_overwritten(exported, tmp_
 
 
 def test_scores_of_other_references_are_kept(exported, tmp_path):
-    database, into = write_protocol(tmp_path / "data"), tmp_path / "out"
+    database, into = write_small_protocol(tmp_path / "data"), tmp_path / "out"
     score(exported, database, into)
     before = content(into)
     edit(tmp_path / "data" / "test.rttm", "one 1 0.500 1.500", "one 1 0.500 1.000")
@@ -77,7 +77,7 @@ def test_replaced_recordings_are_diarized_again(exported, tmp_path):
 
 
 def test_replaced_recordings_of_a_protocol_are_diarized_and_scored_again(exported, tmp_path):
-    database, into = write_protocol(tmp_path / "data"), tmp_path / "out"
+    database, into = write_small_protocol(tmp_path / "data"), tmp_path / "out"
     score(exported, database, into)
     before = content(into)
     write_recording(tmp_path / "data" / "two.wav", seed=5)
@@ -101,7 +101,7 @@ def test_recordings_that_are_newer_than_results_of_0_1_0_are_diarized_again(expo
 
 def test_folders_of_0_1_0_go_on(exported, tmp_path):
     """They do not say which subset of which database they are of"""
-    database, into = write_protocol(tmp_path / "data"), tmp_path / "out"
+    database, into = write_small_protocol(tmp_path / "data"), tmp_path / "out"
     score(exported, database, into)
     request = yaml.safe_load((into / "application.yml").read_text())
     former = {key: request[key] for key in ("pipeline", "source")}
@@ -118,7 +118,7 @@ def test_projects_that_moved_go_on(exported, tmp_path, protocol):
             return score(exported, folder / "data" / "database.yml", folder / "out")
         return run(exported, folder / "data", "--into", folder / "out")
 
-    write_protocol(tmp_path / "here" / "data")
+    write_small_protocol(tmp_path / "here" / "data")
     go_on(tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")
     assert go_on(tmp_path / "there").count("already there") == 2

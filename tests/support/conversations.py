@@ -10,6 +10,9 @@ import numpy as np
 from filelock import FileLock
 from pyannote.database import registry
 
+from pyannote_prune.data.references import Turn
+from pyannote_prune.data.write import Reference, write_protocol
+
 REMEMBERED = (registry.configs, registry.sources, registry.databases)
 
 
@@ -36,42 +39,33 @@ def generate_conversations(folder: Path, name: str = "Generated") -> Path:
     """
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
-    for subset, num_files in (("train", 4), ("development", 2)):
-        names, turns = [f"{subset}{i}" for i in range(num_files)], []
-        for uri in names:
-            audio = 0.01 * rng.standard_normal(16000 * 30)
-            for k, start in enumerate(np.arange(1.0, 28.0, 2.5)):
-                speaker, duration = k % 2, rng.uniform(1.0, 3.5)
-                t = np.arange(round(min(duration, 30 - start) * 16000)) / 16000
-                pitch = (110, 190)[speaker] * (1 + 0.05 * np.sin(2 * np.pi * 3 * t))
-                voice = sum(np.sin(h * np.cumsum(2 * np.pi * pitch / 16000)) / h for h in (1, 2, 3))
-                offset = round(start * 16000)
-                audio[offset : offset + len(t)] += 0.1 * voice
-                where = f"{uri} 1 {start:.3f} {len(t) / 16000:.3f}"
-                turns.append(f"SPEAKER {where} <NA> <NA> s{speaker} <NA> <NA>")
-            write_wav(folder / f"{uri}.wav", audio)
-        (folder / f"{subset}.lst").write_text("\n".join(names) + "\n")
-        (folder / f"{subset}.rttm").write_text("\n".join(turns) + "\n")
-        (folder / f"{subset}.uem").write_text("".join(f"{n} 1 0.000 30.000\n" for n in names))
-    subsets = "".join(
-        f"""
-        {subset}:
-          uri: {subset}.lst
-          annotation: {subset}.rttm
-          annotated: {subset}.uem"""
-        for subset in ("train", "development")
+    subsets = {"train": 4, "development": 2}
+    return write_protocol(
+        folder,
+        f"{name}.SpeakerDiarization.Mini",
+        {
+            subset: {
+                uri: Reference(_generate(folder / f"{uri}.wav", rng), [(0.0, 30.0)])
+                for uri in (f"{subset}{i}" for i in range(num_files))
+            }
+            for subset, num_files in subsets.items()
+        },
     )
-    (folder / "database.yml").write_text(
-        f"""Protocols:
-  {name}:
-    SpeakerDiarization:
-      Mini:
-        scope: file{subsets}
-Databases:
-  {name}: "{{uri}}.wav"
-"""
-    )
-    return folder / "database.yml"
+
+
+def _generate(path: Path, rng: np.random.Generator) -> list[Turn]:
+    """Write one conversation of 30 s, and return its turns"""
+    audio, turns = 0.01 * rng.standard_normal(16000 * 30), []
+    for k, start in enumerate(np.arange(1.0, 28.0, 2.5)):
+        speaker, duration = k % 2, rng.uniform(1.0, 3.5)
+        t = np.arange(round(min(duration, 30 - start) * 16000)) / 16000
+        pitch = (110, 190)[speaker] * (1 + 0.05 * np.sin(2 * np.pi * 3 * t))
+        voice = sum(np.sin(h * np.cumsum(2 * np.pi * pitch / 16000)) / h for h in (1, 2, 3))
+        offset = round(start * 16000)
+        audio[offset : offset + len(t)] += 0.1 * voice
+        turns.append(Turn(start, start + len(t) / 16000, f"s{speaker}"))
+    write_wav(path, audio)
+    return turns
 
 
 def write_wav(path: Path, audio: np.ndarray, sample_rate: int = 16000):

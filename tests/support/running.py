@@ -7,6 +7,8 @@ from conversations import write_wav
 from typer.testing import CliRunner
 
 from pyannote_prune.cli import app
+from pyannote_prune.data.references import Turn, rttm_line
+from pyannote_prune.data.write import Reference, write_protocol
 
 NAME = "Small.SpeakerDiarization.Meetings"
 DURATION = 4.0  # seconds
@@ -25,35 +27,26 @@ def write_recording(path: Path, seed: int = 0):
     write_wav(path, 0.1 * rng.standard_normal(round(16000 * DURATION)))
 
 
-def rttm(uri: str, speakers: tuple[str, str] = ("Ann", "Bob")) -> str:
+def reference(speakers: tuple[str, str] = ("Ann", "Bob")) -> Reference:
     """Two turns"""
-    return "".join(
-        f"SPEAKER {uri} 1 {start} 1.500 <NA> <NA> {speaker} <NA> <NA>\n"
-        for start, speaker in zip(("0.500", "2.000"), speakers, strict=True)
-    )
+    turns = [Turn(start, start + 1.5, who) for start, who in zip((0.5, 2.0), speakers, strict=True)]
+    return Reference(turns, [(0.0, DURATION)])
 
 
-def write_protocol(folder: Path, **subsets: tuple[str, ...]) -> Path:
+def rttm(uri: str, speakers: tuple[str, str] = ("Ann", "Bob")) -> str:
+    """Lines of these turns"""
+    return "".join(rttm_line(uri, turn, decimals=3) for turn in reference(speakers).turns)
+
+
+def write_small_protocol(folder: Path, **subsets: tuple[str, ...]) -> Path:
     """`database.yml` of a protocol, by default a test set of recordings `one` and `two`"""
     subsets = subsets or {"test": ("one", "two")}
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ["Databases: {Small: '{uri}.wav'}", "Protocols:", "  Small:", "    SpeakerDiarization:"]
-    lines += ["      Meetings:", "        scope: file"]
-    for subset, uris in subsets.items():
+    for uris in subsets.values():
         for seed, uri in enumerate(uris):
             write_recording(folder / f"{uri}.wav", seed)
-        (folder / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris))
-        (folder / f"{subset}.rttm").write_text("".join(map(rttm, uris)))
-        regions = "".join(f"{uri} 1 0.000 {DURATION:.3f}\n" for uri in uris)
-        (folder / f"{subset}.uem").write_text(regions)
-        lines += [
-            f"        {subset}:",
-            f"          uri: {subset}.lst",
-            f"          annotation: {subset}.rttm",
-            f"          annotated: {subset}.uem",
-        ]
-    (folder / "database.yml").write_text("\n".join(lines) + "\n")
-    return folder / "database.yml"
+    references = {subset: dict.fromkeys(uris, reference()) for subset, uris in subsets.items()}
+    return write_protocol(folder, NAME, references)
 
 
 def edit(path: Path, old: str, new: str):

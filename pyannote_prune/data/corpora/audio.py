@@ -6,15 +6,15 @@ import wave
 from pathlib import Path
 
 from ...files.atomic import atomic_write
+from ...files.audio import SAMPLE_RATE
 from ..audio_files import decodable
 from ..decoding import is_exact, reason
 
-SAMPLE_RATE = 16000
 # in seconds: 31 MB of 8 channels, where the meeting as a whole would be 1.2 GB
 PIECE = 60.0
 
 
-def convert(source: Path, output: Path, piece: float = PIECE):
+def write_first_channel(source: Path, output: Path, piece: float = PIECE):
     """Write the first channel as 16-bit WAV
 
     Samples of a 16-bit file stay what they are. The output is complete, or does not exist.
@@ -74,7 +74,7 @@ def _write(decoder, duration: float, output: Path, piece: float):
             raise RuntimeError(f"{num_samples / SAMPLE_RATE:.3f} s of {duration:.3f} s")
 
 
-def get_duration(path: Path) -> float:
+def get_wav_duration(path: Path) -> float:
     """Duration of a WAV file, in seconds"""
     with wave.open(str(path), "rb") as file:
         return file.getnframes() / file.getframerate()

@@ -6,14 +6,16 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ...files.atomic import atomic_write, remove_drafts_of, writing
+from ...files.atomic import remove_drafts_of, writing
 from ...files.locks import in_use
 from ...files.replaced import remove_replaced
-from ..references import Turn, name_rule, read_rttm, read_uem, rttm_line, uem_line
-from .audio import convert, get_duration
+from ..references import EXACT_DECIMALS, Turn, name_rule, read_rttm, read_uem
+from ..subsets import SUBSETS
+from ..write import Reference, write_references
+from .audio import get_wav_duration, write_first_channel
 from .layouts import CORPORA, Corpus
-from .recordings import SUBSETS, Recording
-from .summary import Summary, fit, summarize
+from .recordings import Recording
+from .summary import Summary, fit, summarize_subset
 from .textgrid import read_textgrid
 
 
@@ -87,22 +89,24 @@ def _write(
             audio = audio_files[recording.uri]
             if not audio.is_file():
                 remove_drafts_of(audio)
-                convert(recording.audio, audio)
-            durations[recording.uri] = get_duration(audio)
+                write_first_channel(recording.audio, audio)
+            durations[recording.uri] = get_wav_duration(audio)
             done += 1
             progress(done, len(recordings))
         turns = {uri: fit(references[uri], duration) for uri, duration in durations.items()}
-        lines = [rttm_line(uri, turn) for uri in turns for turn in turns[uri]]
-        write(folder / "rttm" / f"{subset}.rttm", lines)
-        lines = [
-            uem_line(uri, max(0.0, start), min(end, duration))
-            for uri, duration in durations.items()
-            for start, end in regions[uri]
-            if start < duration
-        ]
-        write(folder / "uem" / f"{subset}.uem", lines)
-        write(folder / "lists" / f"{subset}.lst", [f"{uri}\n" for uri in durations])
-        summaries[subset] = summarize(references, turns, durations)
+        write_references(
+            {
+                uri: Reference(turns[uri], _within(regions[uri], duration))
+                for uri, duration in durations.items()
+            },
+            {
+                "uri": folder / "lists" / f"{subset}.lst",
+                "annotation": folder / "rttm" / f"{subset}.rttm",
+                "annotated": folder / "uem" / f"{subset}.uem",
+            },
+            EXACT_DECIMALS,
+        )
+        summaries[subset] = summarize_subset(references, turns, durations)
     return summaries
 
 
@@ -158,6 +162,6 @@ def read_regions(recording: Recording) -> list[tuple[float, float]]:
     return [(0.0, math.inf)] if recording.regions is None else read_uem(recording.regions)
 
 
-def write(path: Path, lines: Iterable[str]):
-    with atomic_write(path) as draft:
-        draft.write_text("".join(lines), encoding="utf-8")
+def _within(regions: Iterable[tuple[float, float]], duration: float) -> list[tuple[float, float]]:
+    """Crop regions to the recording"""
+    return [(max(0.0, start), min(end, duration)) for start, end in regions if start < duration]

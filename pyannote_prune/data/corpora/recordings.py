@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-SUBSETS = ("train", "development", "test")
-
 
 @dataclass(frozen=True)
 class Recording:

@@ -58,7 +58,7 @@ def is_empty(turn: Turn) -> bool:
     return turn.end - turn.start <= EMPTY
 
 
-def summarize(
+def summarize_subset(
     references: dict[str, list[Turn]], turns: dict[str, list[Turn]], durations: dict[str, float]
 ) -> Summary:
     """Count what is there, and what was left out

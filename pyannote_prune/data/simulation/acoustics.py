@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import fftconvolve
 
-from .voices import SAMPLE_RATE
+from ...files.audio import SAMPLE_RATE
 
 # direct sound over reverberation, in dB: who sits close to the microphone, who does not
 DIRECT_TO_REVERBERANT = (0.0, 12.0)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from pyannote.core import Annotation, Segment
 
+from ...files.audio import SAMPLE_RATE
 from .turn_statistics import TurnStatistics
-from .voices import SAMPLE_RATE
 
 # words of a turn are that far apart, in seconds
 WORD_GAPS = (0.02, 0.15)
@@ -19,7 +19,7 @@ SHORTEST, FADE = 0.2, 0.01
 
 
 @dataclass(frozen=True)
-class Turn:
+class PlannedTurn:
     """Someone speaks
 
     Parameters
@@ -42,7 +42,7 @@ def draw_turns(
     overlap: float,
     rng: np.random.Generator,
     speak: Callable[[int, float, float], float] = lambda speaker, start, end: end,
-) -> list[Turn]:
+) -> list[PlannedTurn]:
     """Draw who speaks when
 
     The next turn follows the one that ends last: after a pause, or before its end. A speaker
@@ -63,14 +63,16 @@ def draw_turns(
 
     Returns
     -------
-    turns : list of Turn
+    turns : list of PlannedTurn
         By increasing start. All speakers have one if there is time enough.
     """
-    turns: list[Turn] = []
+    turns: list[PlannedTurn] = []
 
     def take(speaker: int, start: float):
         length = max(SHORTEST, rng.choice(statistics.turns))
-        turns.append(Turn(speaker, start, speak(speaker, start, min(start + length, duration))))
+        turns.append(
+            PlannedTurn(speaker, start, speak(speaker, start, min(start + length, duration)))
+        )
 
     take(int(rng.integers(num_speakers)), rng.uniform(0.0, 1.0))
     while True:
@@ -92,7 +94,11 @@ def draw_turns(
 
 
 def _next_speaker(
-    turns: Sequence[Turn], last: Turn, num_speakers: int, change: float, rng: np.random.Generator
+    turns: Sequence[PlannedTurn],
+    last: PlannedTurn,
+    num_speakers: int,
+    change: float,
+    rng: np.random.Generator,
 ) -> int:
     others = [speaker for speaker in range(num_speakers) if speaker != last.speaker]
     if not others or rng.random() >= change:
@@ -101,7 +107,7 @@ def _next_speaker(
     return int(rng.choice(silent or others))
 
 
-class Stage:
+class SpeakerTracks:
     """Where turns are filled with recordings
 
     Parameters

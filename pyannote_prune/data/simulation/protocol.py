@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyannote.core import Annotation
+from pyannote.core import Annotation, Segment, Timeline
 from scipy.io import wavfile
 
-from ...files.atomic import writing
+from ...files.atomic import remove_drafts, writing
+from ...files.audio import SAMPLE_RATE
 from ...files.folders import Difference, claim, write_yaml
 from ...files.locks import in_use
 from ...files.moved_folders import is_moved
+from ..subsets import SUBSETS
+from ..write import Reference, describe_protocol, text_paths, write_references
 from .acoustics import noise, reverberate
-from .conversation import Stage, draw_turns
+from .conversation import SpeakerTracks, draw_turns
 from .turn_statistics import TurnStatistics
-from .voices import LEVEL, SAMPLE_RATE, Recording, digest, find_voices, read, split
-
-SUBSETS = ("train", "development", "test")
+from .voices import LEVEL, Excerpt, digest, find_voices, read, split
 
 # file of the folder that says what was asked for
 REQUEST = "simulation.yml"
@@ -162,18 +163,21 @@ def simulate(
         return database
     with in_use(output), writing(output):
         claim(output, REQUEST, request, is_same=is_same)
+        remove_drafts(output)
         _write(found, output, simulation, statistics, progress)
         # last: what has it is complete
-        write_yaml(describe(simulation.name, [*simulation.counts]), database)
+        name = f"{simulation.name}.SpeakerDiarization.Conversations"
+        # a voice has the same name in all conversations
+        write_yaml(describe_protocol(name, simulation.counts, scope="global"), database)
     return database
 
 
-def check_voices(voices: Path, simulation: Simulation) -> dict[str, list[Recording]]:
+def check_voices(voices: Path, simulation: Simulation) -> dict[str, list[Excerpt]]:
     """Find recordings of single speakers, and check that there are enough of them
 
     Returns
     -------
-    found : dict of list of Recording
+    found : dict of list of Excerpt
         Recordings of each speaker.
 
     Raises
@@ -194,7 +198,7 @@ def check_voices(voices: Path, simulation: Simulation) -> dict[str, list[Recordi
 
 
 def _write(
-    found: dict[str, list[Recording]],
+    found: dict[str, list[Excerpt]],
     output: Path,
     simulation: Simulation,
     statistics: TurnStatistics,
@@ -204,25 +208,20 @@ def _write(
     done, total = 0, sum(simulation.counts.values())
     for subset, count in simulation.counts.items():
         parts = {speaker: split(recordings, subset) for speaker, recordings in found.items()}
-        uris = [f"{subset}{number:04d}" for number in range(count)]
-        references = []
-        for number, uri in enumerate(uris):
+        references = {}
+        for number in range(count):
+            uri = f"{subset}{number:04d}"
             waveform, annotation = conversation(parts, simulation, statistics, subset, number)
-            annotation.uri = uri
-            references.append(annotation)
             wavfile.write(output / f"{uri}.wav", SAMPLE_RATE, to_int16(waveform))
+            region = Timeline([Segment(0.0, simulation.duration)])
+            references[uri] = Reference.of(annotation, region)
             done += 1
             progress(done, total)
-        with (output / f"{subset}.rttm").open("w", encoding="utf-8") as rttm:
-            for annotation in references:
-                annotation.write_rttm(rttm)
-        regions = (f"{uri} 1 0.000 {simulation.duration:.3f}\n" for uri in uris)
-        (output / f"{subset}.uem").write_text("".join(regions), encoding="utf-8")
-        (output / f"{subset}.lst").write_text("".join(f"{uri}\n" for uri in uris), encoding="utf-8")
+        write_references(references, text_paths(output, subset))
 
 
 def conversation(
-    voices: dict[str, list[Recording]],
+    voices: dict[str, list[Excerpt]],
     simulation: Simulation,
     statistics: TurnStatistics,
     subset: str,
@@ -232,7 +231,7 @@ def conversation(
 
     Parameters
     ----------
-    voices : dict of list of Recording
+    voices : dict of list of Excerpt
         Recordings of each speaker that this subset may use.
     simulation : Simulation
     statistics : TurnStatistics
@@ -252,20 +251,20 @@ def conversation(
     cast = [(str(speaker), float(speed)) for speaker, speed in zip(speakers, speeds, strict=True)]
     names = [speaker if speed == 1 else f"{speaker}@{speed:g}" for speaker, speed in cast]
     draw = [partial(_draw, voices[speaker], speed, rng) for speaker, speed in cast]
-    stage = Stage(names, draw, simulation.duration, rng)
-    draw_turns(statistics, num_speakers, simulation.duration, simulation.overlap, rng, stage.speak)
+    tracks = SpeakerTracks(names, draw, simulation.duration, rng)
+    draw_turns(statistics, num_speakers, simulation.duration, simulation.overlap, rng, tracks.speak)
     t60 = None if simulation.t60 is None else rng.uniform(*simulation.t60)
-    waveform = np.zeros_like(stage.tracks[0])
-    for track in stage.tracks:
+    waveform = np.zeros_like(tracks.tracks[0])
+    for track in tracks.tracks:
         gain = 10 ** (rng.uniform(-simulation.level, simulation.level) / 20)
         waveform += gain * (track if t60 is None else reverberate(track, t60, rng))
     if simulation.snr is not None:
         level = LEVEL / 10 ** (rng.uniform(*simulation.snr) / 20)
         waveform += noise(len(waveform), level, rng).astype(np.float32)
-    return waveform / max(1.0, np.abs(waveform).max() / 0.99), stage.annotation
+    return waveform / max(1.0, np.abs(waveform).max() / 0.99), tracks.annotation
 
 
-def _draw(recordings: list[Recording], speed: float, rng: np.random.Generator) -> np.ndarray:
+def _draw(recordings: list[Excerpt], speed: float, rng: np.random.Generator) -> np.ndarray:
     return read(recordings[rng.integers(len(recordings))], speed)
 
 
@@ -285,17 +284,3 @@ def _is_same(difference: Difference, output: Path) -> bool:
     if key == "voices":
         return is_moved(here, there, output, REQUEST)
     return key == "recordings" and there is None
-
-
-def describe(name: str, subsets: list[str]) -> dict[str, Any]:
-    """Content of `database.yml`"""
-    files = {"uri": "lst", "annotation": "rttm", "annotated": "uem"}
-    protocol = {
-        # a voice has the same name in all conversations
-        "scope": "global",
-        **{subset: {key: f"{subset}.{kind}" for key, kind in files.items()} for subset in subsets},
-    }
-    return {
-        "Databases": {name: "{uri}.wav"},
-        "Protocols": {name: {"SpeakerDiarization": {"Conversations": protocol}}},
-    }

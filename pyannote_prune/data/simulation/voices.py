@@ -16,11 +16,10 @@ import torch
 from pyannote.audio import Audio
 from torchaudio.functional import resample
 
+from ...files.audio import SAMPLE_RATE
 from ..audio_files import audio_files, count_others, decodable, name_of
 from ..decoding import unreadable
 from ..references import name_rule
-
-SAMPLE_RATE = 16000
 
 # share of the recordings of each speaker that are held out
 SHARES = {"test": 0.2, "development": 0.1}
@@ -32,7 +31,7 @@ MARGIN = 2  # frames that are kept around it
 
 
 @dataclass(frozen=True)
-class Recording:
+class Excerpt:
     """Part of a file
 
     Parameters
@@ -50,7 +49,7 @@ class Recording:
     take: int | None = None
 
 
-def find_voices(folder: Path) -> dict[str, list[Recording]]:
+def find_voices(folder: Path) -> dict[str, list[Excerpt]]:
     """Recordings of each speaker
 
     Parameters
@@ -92,13 +91,13 @@ def find_voices(folder: Path) -> dict[str, list[Recording]]:
     return voices
 
 
-def left_out(folder: Path, voices: Mapping[str, Sequence[Recording]]) -> str:
+def count_unused(folder: Path, voices: Mapping[str, Sequence[Excerpt]]) -> str:
     """Count files of each suffix that are not used: see `count_others`"""
     used = {recording.path for recordings in voices.values() for recording in recordings}
     return count_others(folder, used | {folder / "index.csv"}, recursive=True)
 
 
-def _list_files(folder: Path) -> dict[str, list[Recording]]:
+def _list_files(folder: Path) -> dict[str, list[Excerpt]]:
     voices = {}
     for speaker in sorted(path for path in folder.iterdir() if path.is_dir()):
         paths = audio_files(speaker.rglob("*"))
@@ -109,20 +108,20 @@ def _list_files(folder: Path) -> dict[str, list[Recording]]:
                 f"found {name!r} twice in {str(folder)!r}: rename one of these folders."
             )
         if paths:
-            voices[name] = [Recording(path) for path in paths]
+            voices[name] = [Excerpt(path) for path in paths]
     return voices
 
 
-def _read_index(index: Path) -> dict[str, list[Recording]]:
+def _read_index(index: Path) -> dict[str, list[Excerpt]]:
     files = {path.stem: path for path in audio_files(index.parent.iterdir())}
-    voices: dict[str, list[Recording]] = {}
+    voices: dict[str, list[Excerpt]] = {}
     with index.open(newline="", encoding="utf-8-sig") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
             try:
                 take = int(row["take"]) if row.get("take") else None
                 start, end = int(row["start_sample"]), int(row["end_sample"])
                 voices.setdefault(row["speaker"], []).append(
-                    Recording(files[row["speaker"]], start, end, take)
+                    Excerpt(files[row["speaker"]], start, end, take)
                 )
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
@@ -132,7 +131,7 @@ def _read_index(index: Path) -> dict[str, list[Recording]]:
     return voices
 
 
-def digest(voices: Mapping[str, Sequence[Recording]]) -> str:
+def digest(voices: Mapping[str, Sequence[Excerpt]]) -> str:
     """Digest of which recordings there are, by name, size and time of the last change"""
     files = {path: path.stat() for parts in voices.values() for path in {one.path for one in parts}}
     found = [
@@ -144,12 +143,12 @@ def digest(voices: Mapping[str, Sequence[Recording]]) -> str:
     return f"sha256:{hashlib.sha256(json.dumps(found).encode()).hexdigest()}"
 
 
-def split(recordings: Sequence[Recording], subset: str) -> list[Recording]:
+def split(recordings: Sequence[Excerpt], subset: str) -> list[Excerpt]:
     """Recordings of a subset: the last takes are for test, those before for development
 
     Parameters
     ----------
-    recordings : sequence of Recording
+    recordings : sequence of Excerpt
         Of one speaker.
     subset : {"train", "development", "test"}
 
@@ -176,14 +175,14 @@ def split(recordings: Sequence[Recording], subset: str) -> list[Recording]:
     return [r for r, key in zip(recordings, keys, strict=True) if key in chosen]
 
 
-def read(recording: Recording, speed: float = 1.0) -> np.ndarray:
+def read(recording: Excerpt, speed: float = 1.0) -> np.ndarray:
     """Samples of a recording: centered, trimmed, at a common level
 
     What gives a speaker away without being the voice (level, offset, silence) is gone.
 
     Parameters
     ----------
-    recording : Recording
+    recording : Excerpt
     speed : float, optional
         Above 1 is faster and higher-pitched. Defaults to 1.
 

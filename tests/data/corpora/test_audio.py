@@ -7,7 +7,7 @@ import pytest
 from compressed import compress, needs_ffmpeg
 from official import sound, write_audio
 
-from pyannote_prune.data.corpora.audio import convert, get_duration
+from pyannote_prune.data.corpora.audio import get_wav_duration, write_first_channel
 
 
 def read(path) -> np.ndarray:
@@ -23,17 +23,17 @@ def test_first_channel_is_kept_bit_for_bit(tmp_path, suffix, piece):
     samples = sound("any", duration=2.25)
     source = tmp_path / f"source{suffix}"
     write_audio(source, samples)
-    convert(source, tmp_path / "output.wav", piece)
+    write_first_channel(source, tmp_path / "output.wav", piece)
     assert not np.array_equal(samples[:, 0], samples[:, 1])
     np.testing.assert_array_equal(read(tmp_path / "output.wav"), samples[:, 0])
-    assert get_duration(tmp_path / "output.wav") == 2.25
+    assert get_wav_duration(tmp_path / "output.wav") == 2.25
     assert sorted(path.name for path in tmp_path.iterdir()) == ["output.wav", source.name]
 
 
 def test_other_sample_rates_are_refused(tmp_path):
     write_audio(tmp_path / "source.wav", sound("any"), sample_rate=8000)
     with pytest.raises(ValueError, match=r"sample rate of 16000 Hz.* found 8000 Hz in '.*source.w"):
-        convert(tmp_path / "source.wav", tmp_path / "output.wav")
+        write_first_channel(tmp_path / "source.wav", tmp_path / "output.wav")
     assert not (tmp_path / "output.wav").exists()
 
 
@@ -47,7 +47,7 @@ def test_incomplete_audio_is_refused(tmp_path, suffix, share):
     with pytest.raises(
         ValueError, match=rf"must be an audio file that is complete, found '.*{suffix}'"
     ):
-        convert(source, tmp_path / "output.wav")
+        write_first_channel(source, tmp_path / "output.wav")
     assert not (tmp_path / "output.wav").exists()
 
 
@@ -58,5 +58,5 @@ def test_headers_that_do_not_say_what_is_where_are_refused(tmp_path, kind):
     source = compress(tmp_path / "source.wav", kind)
     message = r"found '.*source.*', which cannot be decoded \(its header does not give the exact"
     with pytest.raises(ValueError, match=message):
-        convert(source, tmp_path / "output.wav")
+        write_first_channel(source, tmp_path / "output.wav")
     assert not (tmp_path / "output.wav").exists()

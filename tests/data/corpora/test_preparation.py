@@ -24,9 +24,9 @@ from pyannote.core import Segment, Timeline
 from pyannote.database import FileFinder, registry
 
 from pyannote_prune.data.corpora import CORPORA, aishell4, preparation, prepare
+from pyannote_prune.data.subsets import SUBSETS
 
 DATABASE = Path(__file__).parents[3] / "database.yml"
-SUBSETS = ("train", "development", "test")
 DEVELOPMENT = sorted(uri for uris in aishell4.DEVELOPMENT.values() for uri in uris)
 URIS = {
     "ami": dict(zip(SUBSETS, AMI.values(), strict=True)),
@@ -139,7 +139,7 @@ def test_outer_folders_are_optional(source, tmp_path, official):
 
 def test_interrupted_preparation_goes_on(official, tmp_path, monkeypatch):
     """Nothing is half written, nothing is written again"""
-    convert, seen = preparation.convert, []
+    convert, seen = preparation.write_first_channel, []
 
     def interrupt(source, output):
         if len(seen) == 1:
@@ -147,7 +147,7 @@ def test_interrupted_preparation_goes_on(official, tmp_path, monkeypatch):
         seen.append(output.name)
         convert(source, output)
 
-    monkeypatch.setattr(preparation, "convert", interrupt)
+    monkeypatch.setattr(preparation, "write_first_channel", interrupt)
     with pytest.raises(KeyboardInterrupt):
         prepare("alimeeting", official["alimeeting"], tmp_path)
     folder = tmp_path / "AliMeeting"
@@ -157,7 +157,9 @@ def test_interrupted_preparation_goes_on(official, tmp_path, monkeypatch):
     before = (folder / "audio" / seen[0]).stat()
 
     again, steps = [], []
-    monkeypatch.setattr(preparation, "convert", lambda a, b: [again.append(b.name), convert(a, b)])
+    monkeypatch.setattr(
+        preparation, "write_first_channel", lambda a, b: [again.append(b.name), convert(a, b)]
+    )
     prepare("alimeeting", official["alimeeting"], tmp_path, lambda *step: steps.append(step))
     others = ["R0003_M0047_MS006", "R8001_M8004_MS801", "R8002_M8002_MS802"]
     assert again == [f"{uri}.wav" for uri in others]
@@ -274,8 +276,10 @@ def test_replaced_recordings_are_converted_again(source, tmp_path, monkeypatch):
     path = source / "Train_Ali_far" / "audio_dir" / f"{name}.wav"
     write_audio(path, sound("another"))
     os.utime(path, ns=(10**18, 10**18))
-    convert, again = preparation.convert, []
-    monkeypatch.setattr(preparation, "convert", lambda a, b: [again.append(b.stem), convert(a, b)])
+    convert, again = preparation.write_first_channel, []
+    monkeypatch.setattr(
+        preparation, "write_first_channel", lambda a, b: [again.append(b.stem), convert(a, b)]
+    )
     for _ in range(2):
         prepare("alimeeting", source, tmp_path)
         assert again == [name]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pyannote_prune.data.simulation import TurnStatistics
 from pyannote_prune.data.simulation.acoustics import noise, reverberate
-from pyannote_prune.data.simulation.conversation import Stage, draw_turns, fill
+from pyannote_prune.data.simulation.conversation import SpeakerTracks, draw_turns, fill
 
 STATISTICS = TurnStatistics.default()
 
@@ -69,7 +69,7 @@ def test_sound_is_where_the_annotation_says(seed, num_speakers):
         return np.sign(rng.standard_normal(int(rng.integers(2000, 40000)))).astype(np.float32)
 
     names = [f"s{i}" for i in range(num_speakers)]
-    stage = Stage(names, [draw] * num_speakers, 20.0, rng)
+    stage = SpeakerTracks(names, [draw] * num_speakers, 20.0, rng)
     turns = draw_turns(STATISTICS, num_speakers, 20.0, 1.0, rng, stage.speak)
     assert len(stage.annotation) == len(turns)
     for name, track in zip(names, stage.tracks, strict=True):

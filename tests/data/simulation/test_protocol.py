@@ -15,8 +15,9 @@ from voices import generate_voices
 
 from pyannote_prune.benchmark.accuracy import Experiment
 from pyannote_prune.data.simulation import Simulation, TurnStatistics, simulate
-from pyannote_prune.data.simulation.protocol import SUBSETS, conversation
+from pyannote_prune.data.simulation.protocol import conversation
 from pyannote_prune.data.simulation.voices import find_voices, split
+from pyannote_prune.data.subsets import SUBSETS
 from pyannote_prune.files.atomic import WriteError
 
 SMALL = Simulation(duration=10.0, num_train=4, num_development=1, num_test=2)

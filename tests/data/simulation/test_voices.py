@@ -9,9 +9,9 @@ from voices import FSDD, generate_voices
 
 from pyannote_prune.data.simulation.voices import (
     LEVEL,
-    Recording,
+    Excerpt,
+    count_unused,
     find_voices,
-    left_out,
     read,
     split,
 )
@@ -54,7 +54,7 @@ def test_quiet_and_loud_speakers_end_up_alike(voices):
 def test_faster_is_shorter_and_higher(tmp_path, speed):
     t = np.arange(16000) / 16000
     write_wav(tmp_path / "tone.wav", 0.5 * np.sin(2 * np.pi * 400 * t))
-    samples = read(Recording(tmp_path / "tone.wav"), speed)
+    samples = read(Excerpt(tmp_path / "tone.wav"), speed)
     assert len(samples) == pytest.approx(16000 / speed, abs=2)
     spectrum = np.abs(np.fft.rfft(samples))
     frequency = spectrum.argmax() * 16000 / len(samples)
@@ -73,7 +73,7 @@ def test_subsets_have_recordings_of_their_own(voices):
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_too_few_recordings_are_refused(tmp_path, number):
-    recordings = [Recording(tmp_path / "speaker" / f"{i}.wav") for i in range(number)]
+    recordings = [Excerpt(tmp_path / "speaker" / f"{i}.wav") for i in range(number)]
     with pytest.raises(ValueError, match=f"3 recordings at least.* found {number} in .*speaker"):
         split(recordings, "train")
 
@@ -82,7 +82,7 @@ def test_silence_is_named(tmp_path):
     for name, audio in (("zero", np.zeros(8000)), ("constant", np.full(8000, 0.3))):
         write_wav(tmp_path / f"{name}.wav", audio)
         with pytest.raises(ValueError, match=f"must not be silent, found .*{name}.wav"):
-            read(Recording(tmp_path / f"{name}.wav"))
+            read(Excerpt(tmp_path / f"{name}.wav"))
 
 
 def test_folders_without_recordings_are_refused(tmp_path):
@@ -138,7 +138,7 @@ def test_speakers_who_would_share_a_name_are_refused(tmp_path):
         find_voices(tmp_path)
 
 
-def test_what_is_left_out_is_counted(tmp_path):
+def test_what_is_count_unused_is_counted(tmp_path):
     generate_voices(tmp_path)
     (tmp_path / "readme.md").touch()
     (tmp_path / "speaker 0" / "text.txt").touch()
@@ -147,7 +147,7 @@ def test_what_is_left_out_is_counted(tmp_path):
     (tmp_path / "nobody" / "notes.txt").touch()
     found = find_voices(tmp_path)
     assert "nobody" not in found
-    assert left_out(tmp_path, found) == "1 .md, 1 .mp4, 2 .txt"
+    assert count_unused(tmp_path, found) == "1 .md, 1 .mp4, 2 .txt"
 
 
 def test_names_that_are_not_utf8(tmp_path):
@@ -171,4 +171,4 @@ def test_index_in_another_encoding_is_refused(tmp_path):
 def test_recordings_that_cannot_be_decoded_are_named(tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"RIFF, and nothing")
     with pytest.raises(ValueError, match=r"`audio` could not be read: '.*broken.wav' "):
-        read(Recording(tmp_path / "broken.wav"))
+        read(Excerpt(tmp_path / "broken.wav"))
