@@ -14,7 +14,8 @@ from pyannote.core import Annotation, Segment
 from pyannote_prune import WavLMSegmentation
 from pyannote_prune.benchmark.speed import peak_memory
 from pyannote_prune.pipeline.apply import apply_pipeline
-from pyannote_prune.pipeline.diarization import NoPLDA, SpeakerDiarization
+from pyannote_prune.pipeline.diarization import DiarizationPipeline
+from pyannote_prune.pipeline.pyannote_repairs import NoPLDA
 from pyannote_prune.wavlm.config import ConvolutionConfig, WavLMConfig
 
 # the waveform takes 4, and twice that while it is decoded
@@ -71,7 +72,7 @@ def test_segmentation_of_two_hours_takes_little_more_than_their_waveform(tmp_pat
 @pytest.mark.slow
 def test_corpus_with_two_hours_and_a_broken_file(tmp_path):
     """From files to RTTM, embeddings excepted"""
-    pipeline = SpeakerDiarization(
+    pipeline = DiarizationPipeline(
         segmentation=smallest_model(),
         clustering="OracleClustering",
         segmentation_step=1.0,

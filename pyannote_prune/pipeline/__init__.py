@@ -1,5 +1,8 @@
 """Diarization with a pruned model"""
 
-from .diarization import SpeakerDiarization
+from .diarization import DiarizationPipeline
 
-__all__ = ["SpeakerDiarization"]
+# name in `config.yaml` of exported folders, and that of the class of pyannote.audio it extends
+SpeakerDiarization = DiarizationPipeline
+
+__all__ = ["DiarizationPipeline", "SpeakerDiarization"]

@@ -22,7 +22,8 @@ from ..files.atomic import WriteError, atomic_write
 from ..files.folders import write_json
 from ..files.locks import in_use
 from .cropping import crop_to_audio
-from .diarization import SpeakerDiarization
+from .diarization import DiarizationPipeline
+from .pyannote_repairs import expects_reference
 from .recordings import check_name
 
 logger = logging.getLogger(__name__)
@@ -106,11 +107,6 @@ def say(error: Exception) -> str:
     return f"{type(error).__name__}: {message}"
 
 
-def _needs_reference(pipeline: Pipeline) -> bool:
-    """Whether clustering is told by the reference who speaks, or how many do"""
-    return getattr(pipeline, "_expects_num_speakers", False)
-
-
 def _diarize(
     pipeline: Pipeline,
     recording: Mapping[str, Any],
@@ -121,7 +117,7 @@ def _diarize(
     uri = recording["uri"]
     if {*uri} & {*" \t\r\n"}:
         raise ValueError(f"RTTM has no names with spaces, found {uri!r}: rename that recording.")
-    has_reference = _needs_reference(pipeline)
+    has_reference = expects_reference(pipeline)
     if has_reference and not options and recording.get("annotation") is None:
         why = recording.get(WRONG_REFERENCE, f"found none of {uri!r}.")
         raise ValueError(f"this pipeline must be told by a reference who speaks, {why}")
@@ -132,7 +128,7 @@ def _diarize(
         output = pipeline(readable, hook=hook, **options)
         # our class crops by itself
         is_stock = isinstance(pipeline, pipelines.SpeakerDiarization)
-        if is_stock and not isinstance(pipeline, SpeakerDiarization):
+        if is_stock and not isinstance(pipeline, DiarizationPipeline):
             output = crop_to_audio(output, readable)
     if has_reference:
         output = _anonymous(output)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from pyannote.audio import pipelines
 from pyannote.audio.core.io import AudioFile
-from pyannote.audio.core.plda import PLDA
 from pyannote.audio.pipelines.clustering import BaseClustering
 from pyannote.audio.utils.hf_hub import download_from_hf_hub
 from pyannote.core import SlidingWindowFeature
@@ -29,6 +27,16 @@ from ..wavlm.inference.bfloat16 import supports_bfloat16
 from .clustering import CLUSTERINGS
 from .cropping import crop_to_audio
 from .embedding import SharedFramesEmbedding, can_share_frames
+from .pyannote_repairs import (
+    CACHES,
+    NoEmbedding,
+    NoPLDA,
+    get_embedding,
+    get_plda,
+    get_segmentation_model,
+    set_embedding,
+    set_segmentation_model,
+)
 from .settings import (
     check_bounds,
     check_clean_ratio,
@@ -37,11 +45,8 @@ from .settings import (
     check_median_filter,
 )
 
-# what pyannote.audio keeps in a file while parameters are optimized
-CACHES = {"training_cache/segmentation", "training_cache/embeddings"}
 
-
-class SpeakerDiarization(pipelines.SpeakerDiarization):
+class DiarizationPipeline(pipelines.SpeakerDiarization):
     """pyannote.audio's speaker diarization, with options that it does not have
 
     Exported `config.yaml` files name this class. Unlike that of pyannote.audio (as of 4.0.7), it
@@ -113,28 +118,28 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         self.max_speakers = max_speakers
         self.first_channel = first_channel
         self.segmentation_dtype = segmentation_dtype
-        self._model, self._device_of_view = self._segmentation.model, None
-        if median_filter > 1 and not self._segmentation.model.specifications.powerset:
-            raise ValueError(
-                f"`median_filter` must be 1 with this `segmentation` model, found {median_filter}: "
-                "only powerset models give binary segmentations to filter."
-            )
-        if segmentation_dtype is not None and not isinstance(
-            self._segmentation.model, WavLMSegmentation
-        ):
-            raise ValueError(
-                f"`segmentation_dtype` must be None unless `segmentation` is a WavLMSegmentation, "
-                f"found {segmentation_dtype!r}."
-            )
+        self._model, self._device_of_view = get_segmentation_model(self), None
+        self._check_segmentation_model()
         if constrained_assignment is not None:
             self.clustering.constrained_assignment = constrained_assignment
         if min_clean_ratio is not None:
             self.clustering = self._filtered_clustering(min_clean_ratio)
         if self._is_oracle:
-            # for files without any speech, whose (zero) embeddings have that dimension
-            self._embedding = SimpleNamespace(dimension=0)
-        elif share_frames and can_share_frames(self._embedding):
-            self._embedding = SharedFramesEmbedding(self._embedding)
+            set_embedding(self, NoEmbedding())
+        elif share_frames and can_share_frames(get_embedding(self)):
+            set_embedding(self, SharedFramesEmbedding(get_embedding(self)))
+
+    def _check_segmentation_model(self) -> None:
+        if self.median_filter > 1 and not self._model.specifications.powerset:
+            raise ValueError(
+                "`median_filter` must be 1 with this `segmentation` model, found "
+                f"{self.median_filter}: only powerset models give binary segmentations to filter."
+            )
+        if self.segmentation_dtype is not None and not isinstance(self._model, WavLMSegmentation):
+            raise ValueError(
+                "`segmentation_dtype` must be None unless `segmentation` is a WavLMSegmentation, "
+                f"found {self.segmentation_dtype!r}."
+            )
 
     @property
     def _is_oracle(self) -> bool:
@@ -147,7 +152,7 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
             "constrained_assignment": self.clustering.constrained_assignment,
         }
         if self.klustering == "VBxClustering":
-            options["plda"] = self._plda
+            options["plda"] = get_plda(self)
         found = CLUSTERINGS[self.klustering](**options)
         found.min_clean_ratio = min_clean_ratio
         return found
@@ -185,7 +190,7 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
                 stacklevel=3,
             )
             dtype = None
-        self._segmentation.model = self._model.in_precision(dtype)
+        set_segmentation_model(self, self._model.in_precision(dtype))
         self._device_of_view = device
 
     def get_embeddings(self, *args, **kwargs) -> np.ndarray | None:
@@ -261,13 +266,6 @@ class SpeakerDiarization(pipelines.SpeakerDiarization):
         for key in CACHES & set(file):
             original[key] = file[key]
         return getattr(output, "speaker_diarization", output)
-
-
-class NoPLDA(PLDA):
-    """Stands for the PLDA that pyannote.audio asks for, and that oracle clustering never uses"""
-
-    def __init__(self):
-        pass
 
 
 def find_safetensors(

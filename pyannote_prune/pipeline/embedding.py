@@ -47,7 +47,22 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         return embeddings.cpu().numpy()
 
     def _shared_frames(self, waveforms: Tensor) -> Tensor:
-        """Frames of each waveform, computed once for those that follow each other
+        """Frames of each waveform, computed once per run of equal waveforms
+
+        Each window comes once per speaker, so that equal waveforms follow each other, also from one
+        batch to the next. With the batch A A B C, after a batch that ended with A::
+
+            waveforms       A  A  B  C
+            is_new          0  0  1  1    other than the waveform before it
+            kinds           A  B  C       frames kept from the last batch, then new ones
+            cumsum(is_new)  0  0  1  2    index among `kinds`
+
+        After a batch that ended with anything else, the first waveform is new as well: nothing is
+        kept, and the cumulated sum 1 1 2 3 is one more than the index.
+
+        Parameters
+        ----------
+        waveforms : (batch_size, 1, num_samples) torch.Tensor
 
         Returns
         -------
@@ -57,14 +72,11 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         last_waveform, last_frames = self._last
         pairs = zip([last_waveform, *waveforms[:-1]], waveforms, strict=True)
         is_new = torch.tensor([not torch.equal(previous, current) for previous, current in pairs])
-        # the last batch may have ended in the middle of a window
-        parts = [] if is_new[0] else [last_frames.to(self.device)]
+        kinds = [] if is_new[0] else [last_frames.to(self.device)]
         if is_new.any():
-            parts.append(self.model_.forward_frames(waveforms[is_new].to(self.device)))
-        # windows A A B C C of which the first one was the last one of the previous batch: is_new is
-        # 0 0 1 1 0, and frames are those of windows 0 0 1 2 2 (of A, B, C)
-        which = is_new.cumsum(0) - int(is_new[0])
-        frames = torch.cat(parts)[which.to(self.device)]
+            kinds.append(self.model_.forward_frames(waveforms[is_new].to(self.device)))
+        index = is_new.cumsum(0) - int(is_new[0])
+        frames = torch.cat(kinds)[index.to(self.device)]
         self._last = waveforms[-1], frames[-1:]
         return frames
 

@@ -16,7 +16,7 @@ from voices import generate_voices
 from pyannote_prune import WavLMSegmentation, __version__, cost, export_pipeline, save_checkpoint
 from pyannote_prune.cli import app
 from pyannote_prune.cli.errors import console
-from pyannote_prune.pipeline.diarization import SpeakerDiarization
+from pyannote_prune.pipeline.diarization import DiarizationPipeline
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.released.diarizen import write_stand_in
 
@@ -103,7 +103,7 @@ def test_summary_of_a_preset(monkeypatch):
 def test_released_model_is_exported_with_its_settings(repository, parts, tmp_path):
     run("export", repository, tmp_path / "pipeline", "--parts", parts)
     pipeline = Pipeline.from_pretrained(tmp_path / "pipeline")
-    assert type(pipeline) is SpeakerDiarization
+    assert type(pipeline) is DiarizationPipeline
     assert (pipeline.median_filter, pipeline.max_speakers) == (11, 20)
 
 
@@ -117,7 +117,7 @@ def test_wavlm_alone_is_not_exported(repository, parts, tmp_path):
 def test_checkpoint_is_exported(checkpoint, parts, tmp_path):
     run("export", checkpoint, tmp_path / "pipeline", "--parts", parts)
     pipeline = Pipeline.from_pretrained(tmp_path / "pipeline")
-    assert type(pipeline) is SpeakerDiarization
+    assert type(pipeline) is DiarizationPipeline
     expected = Model.from_pretrained(checkpoint).state_dict()
     found = pipeline._segmentation.model.state_dict()
     assert found.keys() == expected.keys()
@@ -133,7 +133,7 @@ def test_checkpoint_is_converted_into_safetensors_and_back(checkpoint, parts, tm
     assert "Window: 2 s" in run("summary", tmp_path / "model.safetensors")
     options = ("--parts", parts, "--safetensors")
     run("export", tmp_path / "model.safetensors", tmp_path / "pipeline", *options)
-    assert type(Pipeline.from_pretrained(tmp_path / "pipeline")) is SpeakerDiarization
+    assert type(Pipeline.from_pretrained(tmp_path / "pipeline")) is DiarizationPipeline
 
 
 def test_released_model_is_converted_into_safetensors(repository, tmp_path):

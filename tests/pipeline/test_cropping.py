@@ -15,7 +15,7 @@ from pyannote.database.util import load_rttm
 from pyannote_prune import DiarizationSettings, export_pipeline
 from pyannote_prune.pipeline.apply import apply_pipeline
 from pyannote_prune.pipeline.cropping import crop, crop_to_audio
-from pyannote_prune.pipeline.diarization import SpeakerDiarization
+from pyannote_prune.pipeline.diarization import DiarizationPipeline
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 BOTH = ("speaker_diarization", "exclusive_speaker_diarization")
@@ -32,7 +32,7 @@ def stock(checkpoint, parts):
 
 @pytest.fixture(scope="module")
 def ours(checkpoint, parts):
-    return make(SpeakerDiarization, checkpoint, parts)
+    return make(DiarizationPipeline, checkpoint, parts)
 
 
 def make(kind, checkpoint, parts, **options):
@@ -93,7 +93,7 @@ def test_silence_ends_with_the_audio(ours, stock):
 def test_first_channel_and_plain_annotations_end_with_the_audio(checkpoint, parts):
     file = conversation(8000)
     file["waveform"] = file["waveform"].repeat(2, 1)
-    annotation = make(SpeakerDiarization, checkpoint, parts, first_channel=True, legacy=True)(file)
+    annotation = make(DiarizationPipeline, checkpoint, parts, first_channel=True, legacy=True)(file)
     assert annotation.get_timeline().extent().end == 0.5
 
 

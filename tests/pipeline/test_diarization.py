@@ -17,7 +17,7 @@ from scipy.ndimage import median_filter
 
 from pyannote_prune import WavLMSegmentation, save_checkpoint
 from pyannote_prune.pipeline.diarization import (
-    SpeakerDiarization,
+    DiarizationPipeline,
     find_safetensors,
     median_over_frames,
 )
@@ -51,7 +51,7 @@ def test_standard_pipeline_runs_with_a_checkpoint(arguments):
 
 
 def test_without_options_it_is_the_standard_pipeline(arguments):
-    ours = SpeakerDiarization(**arguments).instantiate(VBX)
+    ours = DiarizationPipeline(**arguments).instantiate(VBX)
     stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
     found, expected = ours(SAMPLE_FILE), stock(SAMPLE_FILE)
     assert found.speaker_diarization == expected.speaker_diarization
@@ -64,10 +64,10 @@ def test_shared_frames_do_not_change_the_output(arguments):
         "segmentation": {"min_duration_off": 0.0},
         "clustering": {"method": "centroid", "min_cluster_size": 2, "threshold": 0.3},
     }
-    shared = SpeakerDiarization(**arguments)
+    shared = DiarizationPipeline(**arguments)
     assert isinstance(shared._embedding, SharedFramesEmbedding)
     assert shared._embedding in shared._inferences.values()
-    apart = SpeakerDiarization(**arguments, share_frames=False)
+    apart = DiarizationPipeline(**arguments, share_frames=False)
     assert not isinstance(apart._embedding, SharedFramesEmbedding)
     found, expected = (
         pipeline.instantiate(parameters)(SAMPLE_FILE) for pipeline in (shared, apart)
@@ -81,8 +81,8 @@ def test_bfloat16_is_for_processors_that_know_it(arguments, known, monkeypatch):
     monkeypatch.setattr(
         "pyannote_prune.pipeline.diarization.supports_bfloat16", lambda device: known
     )
-    fast = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16")
-    exact = SpeakerDiarization(**arguments)
+    fast = DiarizationPipeline(**arguments, segmentation_dtype="bfloat16")
+    exact = DiarizationPipeline(**arguments)
     with nullcontext() if known else pytest.warns(UserWarning, match="does not know bfloat16"):
         found = scores(fast)
     assert np.array_equal(found, scores(exact)) != known
@@ -92,8 +92,8 @@ def test_bfloat16_of_a_pipeline_is_not_that_of_its_model(arguments):
     """Nor that of another pipeline with the same model, whichever comes first"""
     model, waveforms = load_checkpoint(arguments["segmentation"]), torch.randn(1, 1, 16000)
     arguments |= {"segmentation": model}
-    exact = SpeakerDiarization(**arguments)
-    fast = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16")
+    exact = DiarizationPipeline(**arguments)
+    fast = DiarizationPipeline(**arguments, segmentation_dtype="bfloat16")
     with torch.inference_mode():
         before, expected = model(waveforms), scores(exact)
         half = scores(fast)
@@ -109,7 +109,7 @@ def test_bfloat16_of_a_pipeline_is_not_that_of_its_model(arguments):
     assert fast.to(torch.device("cpu"))._segmentation.model.wavlm.layers is model.wavlm.layers
 
 
-def scores(pipeline: SpeakerDiarization) -> np.ndarray:
+def scores(pipeline: DiarizationPipeline) -> np.ndarray:
     """Scores of each class in the first window"""
     waveform, _ = Audio(sample_rate=16000, mono="downmix").crop(SAMPLE_FILE, Segment(0, 2))
     pipeline.get_segmentations(SAMPLE_FILE)
@@ -118,17 +118,17 @@ def scores(pipeline: SpeakerDiarization) -> np.ndarray:
 
 
 def test_bfloat16_is_for_our_models(arguments):
-    pipeline = SpeakerDiarization(**arguments, segmentation_dtype="bfloat16").instantiate(VBX)
+    pipeline = DiarizationPipeline(**arguments, segmentation_dtype="bfloat16").instantiate(VBX)
     assert isinstance(pipeline(SAMPLE_FILE).speaker_diarization, Annotation)
     other = PyanNet()
     other.specifications = powerset_specifications(2.0, 3, 2)
     other.build()
     with pytest.raises(ValueError, match="`segmentation_dtype` must be None unless"):
-        SpeakerDiarization(**arguments | {"segmentation": other}, segmentation_dtype="bfloat16")
+        DiarizationPipeline(**arguments | {"segmentation": other}, segmentation_dtype="bfloat16")
 
 
 def test_oracle_clustering_needs_no_embedding(arguments):
-    pipeline = SpeakerDiarization(**arguments, clustering="OracleClustering")
+    pipeline = DiarizationPipeline(**arguments, clustering="OracleClustering")
     pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}})
     output = pipeline(dict(SAMPLE_FILE))
     reference = set(SAMPLE_FILE["annotation"].labels())
@@ -139,7 +139,7 @@ def test_oracle_clustering_needs_no_embedding(arguments):
 
 @pytest.mark.parametrize("options", [{}, {"num_speakers": 2}])
 def test_oracle_clustering_needs_a_reference(arguments, tmp_path, options):
-    pipeline = SpeakerDiarization(**arguments, clustering="OracleClustering")
+    pipeline = DiarizationPipeline(**arguments, clustering="OracleClustering")
     pipeline.instantiate(pipeline.default_parameters())
     message = r"OracleClustering needs the reference \(\"annotation\"\) of 'talk', found none: exp"
     with pytest.raises(ValueError, match=message):
@@ -153,7 +153,7 @@ def test_oracle_clustering_of_a_model_that_hears_nothing(arguments, tmp_path):
         model.classifier.bias[0] = 10.0
     save_checkpoint(model, tmp_path / "deaf.ckpt")
     arguments |= {"segmentation": str(tmp_path / "deaf.ckpt"), "clustering": "OracleClustering"}
-    pipeline = SpeakerDiarization(**arguments)
+    pipeline = DiarizationPipeline(**arguments)
     pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}})
     assert not pipeline(dict(SAMPLE_FILE)).speaker_diarization
 
@@ -172,8 +172,8 @@ def test_median_filter_is_that_of_each_window_and_speaker():
 
 
 def test_median_filter_is_applied_to_segmentations(arguments):
-    plain = SpeakerDiarization(**arguments).instantiate(VBX)
-    filtered = SpeakerDiarization(**arguments, median_filter=11).instantiate(VBX)
+    plain = DiarizationPipeline(**arguments).instantiate(VBX)
+    filtered = DiarizationPipeline(**arguments, median_filter=11).instantiate(VBX)
     before, after = (p.get_segmentations(SAMPLE_FILE) for p in (plain, filtered))
     assert not np.array_equal(before.data, after.data)
     np.testing.assert_array_equal(after.data, median_over_frames(before.data, 11))
@@ -189,7 +189,7 @@ def test_compressed_files_give_what_their_decoded_waveform_gives(arguments, tmp_
     stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
     with pytest.raises((TypeError, ValueError)):
         stock(path)
-    ours = SpeakerDiarization(**arguments).instantiate(VBX)
+    ours = DiarizationPipeline(**arguments).instantiate(VBX)
     expected = ours({"waveform": waveform, "sample_rate": sample_rate})
     for source in (path, {"audio": path, "uri": "it"}):
         found = ours(source)
@@ -206,7 +206,7 @@ def test_compressed_files_of_odd_sample_rates_have_windows_of_one_length(argumen
     model = WavLMSegmentation.from_pretrained(arguments["segmentation"])
     model.specifications.duration = 1.0
     arguments |= {"segmentation": model, "embedding_batch_size": 32}
-    pipeline = SpeakerDiarization(**arguments).instantiate(VBX)
+    pipeline = DiarizationPipeline(**arguments).instantiate(VBX)
     waveform, sample_rate = Audio()(path)
     assert sample_rate == 11025
     with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
@@ -221,7 +221,7 @@ def test_first_channel_of_compressed_files_is_the_first(arguments, tmp_path):
     path = compress(tmp_path / "two.wav", ".mp3")
     waveform, sample_rate = Audio()(path)
     both, first = (
-        SpeakerDiarization(**arguments, first_channel=value).instantiate(VBX)
+        DiarizationPipeline(**arguments, first_channel=value).instantiate(VBX)
         for value in (False, True)
     )
     expected = both({"waveform": waveform[:1], "sample_rate": sample_rate})
@@ -239,7 +239,7 @@ def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypat
             or Annotation()
         ),
     )
-    pipeline = SpeakerDiarization(**arguments, min_speakers=2, max_speakers=20)
+    pipeline = DiarizationPipeline(**arguments, min_speakers=2, max_speakers=20)
     pipeline.instantiate(VBX)
     pipeline(SAMPLE_FILE)
     pipeline(SAMPLE_FILE, num_speakers=25)
@@ -260,7 +260,7 @@ def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypat
 )
 def test_impossible_options_are_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
-        SpeakerDiarization(**arguments, **options)
+        DiarizationPipeline(**arguments, **options)
 
 
 def test_median_filter_needs_a_powerset_model(arguments):
@@ -271,7 +271,7 @@ def test_median_filter_needs_a_powerset_model(arguments):
     model.setup()
     arguments["segmentation"] = model
     with pytest.raises(ValueError, match="`median_filter` must be 1 with this `segmentation`"):
-        SpeakerDiarization(**arguments, median_filter=11)
+        DiarizationPipeline(**arguments, median_filter=11)
 
 
 def test_broken_checkpoint_does_not_run_on_random_weights(arguments, tmp_path):
@@ -286,12 +286,12 @@ def test_broken_checkpoint_does_not_run_on_random_weights(arguments, tmp_path):
 def test_segmentation_can_be_a_safetensors_file(arguments, tmp_path):
     path = tmp_path / "model.safetensors"
     save_checkpoint(WavLMSegmentation.from_pretrained(arguments["segmentation"]), path)
-    expected = SpeakerDiarization(**arguments)._segmentation.model.state_dict()
+    expected = DiarizationPipeline(**arguments)._segmentation.model.state_dict()
     for segmentation in (
         *(path, str(path), {"checkpoint": path}),
         {"checkpoint": tmp_path, "subfolder": path.name},
     ):
-        found = SpeakerDiarization(**arguments | {"segmentation": segmentation})
+        found = DiarizationPipeline(**arguments | {"segmentation": segmentation})
         assert all(
             torch.equal(tensor, expected[key])
             for key, tensor in found._segmentation.model.state_dict().items()
@@ -351,7 +351,7 @@ def test_wider_model_gives_another_answer(arguments):
 @pytest.mark.parametrize("clustering", ["VBxClustering", "AgglomerativeClustering"])
 def test_clustering_has_the_options_of_the_pipeline(arguments, clustering):
     options = {"min_clean_ratio": 0.1, "constrained_assignment": True, "clustering": clustering}
-    pipeline = SpeakerDiarization(**arguments, **options)
+    pipeline = DiarizationPipeline(**arguments, **options)
     assert pipeline.clustering.min_clean_ratio == 0.1
     assert pipeline.clustering.constrained_assignment
     parameters = pipeline.parameters()
@@ -371,13 +371,13 @@ def test_clustering_has_the_options_of_the_pipeline(arguments, clustering):
 )
 def test_oracle_clustering_has_no_such_option(arguments, option, value):
     with pytest.raises(ValueError, match=f"`{option}` must be None with `clustering='OracleClus"):
-        SpeakerDiarization(**arguments, clustering="OracleClustering", **{option: value})
+        DiarizationPipeline(**arguments, clustering="OracleClustering", **{option: value})
 
 
 @pytest.mark.parametrize("ratio", [0, -0.1, 1.5, float("nan")])
 def test_impossible_share_of_clean_speech_is_refused(arguments, ratio):
     with pytest.raises(ValueError, match=r"`min_clean_ratio` must be in \(0, 1\], found"):
-        SpeakerDiarization(**arguments, min_clean_ratio=ratio)
+        DiarizationPipeline(**arguments, min_clean_ratio=ratio)
 
 
 def test_first_channel(arguments, tmp_path):
@@ -385,8 +385,8 @@ def test_first_channel(arguments, tmp_path):
     waveform, sample_rate = Audio(sample_rate=16000)(SAMPLE_FILE)
     audio = {"waveform": waveform[:, : 10 * sample_rate], "sample_rate": sample_rate}
     opposite = audio | {"waveform": torch.cat([audio["waveform"], -audio["waveform"]])}
-    first = SpeakerDiarization(**arguments, first_channel=True).instantiate(VBX)
-    average = SpeakerDiarization(**arguments).instantiate(VBX)
+    first = DiarizationPipeline(**arguments, first_channel=True).instantiate(VBX)
+    average = DiarizationPipeline(**arguments).instantiate(VBX)
     expected = average(audio).speaker_diarization
     assert expected.labels()
     assert first(opposite).speaker_diarization == expected

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from pyannote_prune import DiarizationSettings, WavLMSegmentation, export_pipeline
 from pyannote_prune.files.atomic import WriteError
-from pyannote_prune.pipeline.diarization import SpeakerDiarization
+from pyannote_prune.pipeline.diarization import DiarizationPipeline
 from pyannote_prune.pipeline.settings import ORACLE_SETTINGS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
@@ -31,7 +31,7 @@ FAST = {"segmentation_step": 0.5}
 def test_exported_folder_runs_offline(checkpoint, parts, tmp_path):
     folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, DiarizationSettings(**FAST))
     pipeline = Pipeline.from_pretrained(folder)
-    assert type(pipeline) is SpeakerDiarization
+    assert type(pipeline) is DiarizationPipeline
     model = pipeline._segmentation.model
     assert isinstance(model, WavLMSegmentation)
     expected = WavLMSegmentation.from_pretrained(checkpoint).state_dict()
@@ -67,7 +67,7 @@ def test_settings_reach_the_pipeline(checkpoint, parts, tmp_path):
     pipeline = Pipeline.from_pretrained(
         export_pipeline(model, tmp_path / "pipeline", parts, settings)
     )
-    assert type(pipeline) is SpeakerDiarization
+    assert type(pipeline) is DiarizationPipeline
     assert pipeline.klustering == "AgglomerativeClustering"
     assert pipeline.segmentation_step == 0.25
     assert (pipeline.segmentation_batch_size, pipeline.embedding_batch_size) == (4, 2)
@@ -103,7 +103,7 @@ def test_safetensors_change_the_format_and_not_the_output(checkpoint, parts, tmp
     # moved, and read from somewhere else
     folders[1] = folders[1].rename(tmp_path / "moved")
     expected, found = (Pipeline.from_pretrained(folder) for folder in folders)
-    assert type(found) is SpeakerDiarization
+    assert type(found) is DiarizationPipeline
     weights = expected._segmentation.model.state_dict()
     for key, tensor in found._segmentation.model.state_dict().items():
         assert torch.equal(tensor, weights[key])

@@ -6,7 +6,7 @@ from helpers import tiny_model
 from pyannote.audio import Inference, pipelines
 from pyannote.database import ProtocolFile
 
-from pyannote_prune.pipeline.diarization import SpeakerDiarization
+from pyannote_prune.pipeline.diarization import DiarizationPipeline
 from pyannote_prune.segmentation.samples import check_waveform, in_single_precision
 
 SAMPLES = 0.1 * torch.randn(1, 16000 * 4, generator=torch.Generator().manual_seed(0))
@@ -94,7 +94,7 @@ def diarize(pipeline, waveform):
 
 @pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
 def test_pipeline_converts_or_says_what_to_do(arguments):
-    ours = SpeakerDiarization(**arguments)
+    ours = DiarizationPipeline(**arguments)
     expected = diarize(ours, SAMPLES).speaker_diarization
     assert expected
     assert diarize(ours, SAMPLES.double()).speaker_diarization == expected

@@ -14,12 +14,13 @@ from pyannote.audio import Pipeline, pipelines
 from pyannote.audio.models.embedding import WeSpeakerResNet34
 
 from ...pipeline.cropping import crop_to_audio
-from ...pipeline.diarization import NoPLDA, SpeakerDiarization
+from ...pipeline.diarization import DiarizationPipeline
+from ...pipeline.pyannote_repairs import NoPLDA
 from .experiment import SAMPLE_RATE, describe_machine, speech
 from .measure import take_turns
 from .subjects import load
 
-CLASSES = {"stock": pipelines.SpeakerDiarization, "ours": SpeakerDiarization}
+CLASSES = {"stock": pipelines.SpeakerDiarization, "ours": DiarizationPipeline}
 
 
 def make_pipelines(name: str, device: str = "cpu") -> dict[str, Pipeline]:
