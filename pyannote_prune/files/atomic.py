@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 DRAFT = ".draft"
 
 
-# seconds: processes of one training do not start, nor finish, at the same time
+# seconds: processes of one training neither start nor finish at the same time
 PATIENCE = 120.0
 
 
@@ -27,33 +27,33 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class WriteError(OSError):
-    """Error of writing: `filename` is what was asked for, not the temporary file in its place"""
+    """Error of writing: `filename` is the final path, not the temporary file"""
 
     def __str__(self) -> str:
         way_out = "free some space" if self.errno in NO_SPACE else "check that it can be written"
         return (
             f"{self.filename!r} could not be written ({self.strerror}): {way_out}, then run the "
-            "same command again. It goes on from what is complete."
+            "same command again. Files that are complete are kept."
         )
 
 
 @contextmanager
 def writing(path: str | Path, draft: Path | None = None) -> Iterator[None]:
-    """Raise errors of writing with the name of what is written
+    """Raise errors of writing with the final path
 
     Parameters
     ----------
     path : str or Path
-        What is written.
+        File or folder to write.
     draft : Path, optional
-        Temporary file or folder that is written in its place. Without it, `path` is a folder where
-        files may also be read: a lack of space alone counts.
+        Temporary file or folder, which replaces `path` once it is complete. Without it, `path` is a
+        folder where files may also be read: errors other than a lack of space are left as they are.
 
     Raises
     ------
     WriteError
-        In place of an OSError that names nothing, or `draft`, and of the errors of PyTorch and
-        safetensors. All others are raised as they are.
+        Instead of an OSError that names no file, or `draft`, and instead of the errors of PyTorch
+        and safetensors. Other errors are raised as they are.
     """
     try:
         yield
@@ -65,7 +65,7 @@ def writing(path: str | Path, draft: Path | None = None) -> Iterator[None]:
 
 
 def _os_error(error: Exception, draft: Path | None) -> OSError | None:
-    """Error of the system about a file without name, or about a draft"""
+    """Find the error of the operating system, if it names no file, or a draft"""
     if isinstance(error, OSError):
         is_named = error.filename is not None and (
             draft is None or not Path(error.filename).is_relative_to(draft)
@@ -75,7 +75,7 @@ def _os_error(error: Exception, draft: Path | None) -> OSError | None:
         return OSError(int(found[1]), os.strerror(int(found[1])))
     if draft is None or not draft.is_file():
         return None
-    # PyTorch does not say what is wrong: whoever writes on learns it
+    # PyTorch does not give the reason: writing some more does
     try:
         with open(draft, "ab") as file:
             file.write(bytes(1 << 16))
@@ -86,21 +86,26 @@ def _os_error(error: Exception, draft: Path | None) -> OSError | None:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """File to write instead of `path`, whose place it takes in one go, once it is complete
+    """Write to a temporary file, then replace `path` atomically
 
     Parameters
     ----------
     path : str or Path
-        Its folder is made if necessary. A previous file stays as it is in case of failure.
+        Its folder is made if necessary. If writing fails, a previous file is left unchanged.
+
+    Yields
+    ------
+    draft : Path
+        Temporary file, empty, to write.
 
     Raises
     ------
     WriteError
-        If it cannot be written, for want of space for instance.
+        If the file cannot be written, because the disk is full for instance.
 
     See Also
     --------
-    remove_drafts : Remove what a process that was killed leaves
+    remove_drafts : Remove temporary files of processes that were killed
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +123,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def draft_of(path: Path) -> Path:
-    """New file, empty, next to `path`, which `remove_drafts` removes if nobody does"""
+    """Make an empty temporary file next to `path`"""
     try:
         descriptor, temporary = tempfile.mkstemp(DRAFT, draft_prefix(path), path.parent)
     except OSError as error:
@@ -128,7 +133,7 @@ def draft_of(path: Path) -> Path:
 
 
 def draft_prefix(path: Path) -> str:
-    """Prefix of temporary names, short enough for what `tempfile` adds"""
+    """Prefix of temporary names, short enough for the characters that `tempfile` adds"""
     longest = 255 - len("..") - 8 - len(DRAFT)  # bytes
     name = path.name
     while len(os.fsencode(name)) > longest:
@@ -136,19 +141,19 @@ def draft_prefix(path: Path) -> str:
     return f".{name}."
 
 
-def remove_drafts(folder: Path):
-    """Remove what was being written in a folder of ours when a process was killed"""
+def remove_drafts(folder: Path) -> None:
+    """Remove temporary files of a killed process, anywhere in a folder of this package"""
     _remove(folder.rglob(f".*{DRAFT}"))
 
 
-def remove_drafts_of(path: Path):
-    """Remove drafts of one file or folder alone, where anything else may be somebody's"""
+def remove_drafts_of(path: Path) -> None:
+    """Remove temporary files of one file or folder alone, in a folder with files of others"""
     prefix = glob.escape(draft_prefix(path))
     _remove(path.parent.glob(f"{prefix.removesuffix('.')}{DRAFT}"))
     _remove(path.parent.glob(f"{prefix}*{DRAFT}"))
 
 
-def _remove(paths: Iterable[Path]):
+def _remove(paths: Iterable[Path]) -> None:
     for path in list(paths):
         if path.is_dir():
             shutil.rmtree(path)
@@ -156,21 +161,27 @@ def _remove(paths: Iterable[Path]):
             path.unlink(missing_ok=True)
 
 
-def wait_for(path: Path, patience: float = PATIENCE):
+def wait_for(path: Path, patience: float = PATIENCE) -> None:
     """Wait for a file that another process writes
+
+    Parameters
+    ----------
+    path : Path
+    patience : float, optional
+        In seconds.
 
     Raises
     ------
     FileNotFoundError
-        If it is still not there after that many seconds.
+        If the file is still missing after `patience`.
     """
     end = time.monotonic() + patience
     while not path.is_file():
         if time.monotonic() > end:
             raise FileNotFoundError(
                 f"{str(path)!r} must be written by the first process, found nothing after "
-                f"{patience:g} s: look at what this process says, and check that all of them see "
-                "the same folder."
+                f"{patience:g} s: look at the messages of that process, and check that all of them "
+                "have the same folder."
             )
         time.sleep(0.1)
 

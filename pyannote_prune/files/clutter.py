@@ -1,11 +1,11 @@
-"""Files that systems leave in folders: nobody asked for them, and they change nothing"""
+"""Files of operating systems and locks, which do not count as contents of a folder"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-# of a process that writes there
+# name of the lock of a process that writes in a folder
 LOCK = ".lock"
 
 
@@ -13,7 +13,7 @@ NAMES = (LOCK, ".DS_Store", ".directory", "Thumbs.db", "desktop.ini")
 
 
 def is_clutter(path: Path) -> bool:
-    """Whether a file is one of a lock, of Finder, Explorer or the like
+    """Whether a file is a lock, or was written by Finder, Explorer or the like
 
     >>> is_clutter(Path("pipeline/.DS_Store")), is_clutter(Path("pipeline/config.yaml"))
     (True, False)
@@ -22,17 +22,17 @@ def is_clutter(path: Path) -> bool:
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Files of a folder and of those in it, clutter apart"""
+    """Iterate over files of a folder and of its subfolders, except clutter"""
     return (path for path in folder.rglob("*") if path.is_file() and not is_clutter(path))
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether a folder does not exist, or has nothing but clutter"""
+    """Whether a folder does not exist, or contains only clutter"""
     return not folder.exists() or all(map(is_clutter, folder.iterdir()))
 
 
-def remove_empty(folder: Path):
-    """Remove a folder that has nothing but clutter, if there is one"""
+def remove_empty(folder: Path) -> None:
+    """Remove a folder, if it exists, that contains only clutter"""
     if folder.exists():
         for path in folder.iterdir():
             if is_clutter(path):

@@ -20,26 +20,26 @@ def claim(
     content: dict[str, Any],
     option: str = "output",
     is_same: Callable[[Difference], bool] = lambda difference: False,
-):
-    """Make a folder that of a request, or check that it is
+) -> None:
+    """Reserve a folder for a request, or check that it already is
 
     Parameters
     ----------
     folder : Path
-        Must not exist, be empty, or come from the same request.
+        Must not exist, be empty, or be reserved for the same request.
     name : str
-        File of that folder that says what was asked for, written here when the folder is new.
+        File of the folder that contains the request. It is written if the folder is new.
     content : dict
-        What is asked for, in plain values.
+        Request, in plain values.
     option : str, optional
-        Argument that is the folder, for messages.
+        Name of the argument, for messages.
     is_same : callable, optional
-        Whether a difference with the former request does not count. Defaults to none that does not.
+        Whether to ignore a difference with the former request. Defaults to none.
 
     Raises
     ------
     ValueError
-        If the folder is in use, by another request or by anything else.
+        If the folder is reserved for another request, or contains other files.
     """
     path = folder / name
     if not path.is_file():
@@ -56,8 +56,8 @@ def claim(
         write_yaml(content, path)
 
 
-def claim_new(folder: Path, name: str, content: dict[str, Any], option: str = "output"):
-    """Make a new, or empty, folder that of a request: see `claim`"""
+def claim_new(folder: Path, name: str, content: dict[str, Any], option: str = "output") -> None:
+    """Reserve a new or empty folder for a request: see `claim`"""
     remove_drafts_of(folder / name)
     check_new(folder, option)
     write_yaml(content, folder / name)
@@ -65,14 +65,14 @@ def claim_new(folder: Path, name: str, content: dict[str, Any], option: str = "o
 
 @dataclass(frozen=True)
 class Difference:
-    """Value that is not the same in a request and in the one that a folder comes from
+    """Value that differs between two requests
 
     Parameters
     ----------
     key : str
         Full key, with dots.
     here, there : any
-        What is asked for, and what the folder comes from.
+        Value in the present request, and in the former request.
     """
 
     key: str
@@ -84,7 +84,7 @@ class Difference:
 
 
 def find_differences(path: Path, content: dict[str, Any]) -> list[Difference]:
-    """Differences between a request and what a file says of another one"""
+    """Compare a request with the former one, read from a file"""
     there, here = flatten(yaml.safe_load(path.read_text(encoding="utf-8"))), flatten(content)
     return [
         Difference(key, here.get(key), there.get(key))
@@ -94,35 +94,35 @@ def find_differences(path: Path, content: dict[str, Any]) -> list[Difference]:
 
 
 def flatten(plain: Any, key: str = "") -> dict[str, Any]:
-    """Values of nested dictionaries, by their full key"""
+    """Flatten nested dictionaries into one, with full keys"""
     if not isinstance(plain, dict):
         return {key: plain}
     items = ((f"{key}.{name}" if key else str(name), value) for name, value in plain.items())
     return {k: v for name, value in items for k, v in flatten(value, name).items()}
 
 
-def write_yaml(content: dict[str, Any], path: Path):
+def write_yaml(content: dict[str, Any], path: Path) -> None:
     write_text(yaml.safe_dump(content, sort_keys=False), path)
 
 
-def write_json(content: dict[str, Any], path: Path):
+def write_json(content: dict[str, Any], path: Path) -> None:
     write_text(json.dumps(content, indent=2) + "\n", path)
 
 
-def write_text(text: str, path: Path):
+def write_text(text: str, path: Path) -> None:
     with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
-# names of folders do not end so
+# suffixes that names of folders do not have
 OF_FILES = (".ckpt", ".bin", ".pt", ".pth", ".safetensors", ".onnx", ".yaml", ".yml", ".zip")
 
 
 OF_FILES += (".rttm", ".json", ".csv", ".txt", ".md", ".png", ".wav")
 
 
-def check_new(folder: Path, option: str = "folder"):
-    """Refuse folders in use, and new ones whose names end as those of files do"""
+def check_new(folder: Path, option: str = "folder") -> None:
+    """Refuse folders that are not empty, and new ones with the suffix of a file"""
     if folder.suffix.lower() in OF_FILES and not folder.exists():
         raise ValueError(
             f"`{option}` must be a folder, found {str(folder)!r}, the name of a file: leave "

@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 def find_inside(folder: str | Path, name: object) -> Path | None:
-    """File of a folder, unless its name leads out of it
+    """Find a file in a folder, unless its name leads out of the folder
 
-    Absolute names, "..", and symbolic links to somewhere else lead out. Those of the cache of the
-    hub do not, whose snapshots are links to blobs.
+    Absolute names, "..", and symbolic links to other folders lead out. Snapshots in the cache of
+    the hub, which are links to blobs, do not.
 
     Parameters
     ----------
     folder : str or Path
     name : str
-        As found in a configuration, hence anything.
+        As read from a configuration, hence of any type.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def find_inside(folder: str | Path, name: object) -> Path | None:
     folder = Path(folder)
     if not isinstance(name, str) or "\0" in name:
         return None
-    # on any system: a configuration is read on others than the one where it was written
+    # separators of all systems: a configuration may come from another one
     parts = name.replace("\\", "/").split("/")
     if ".." in parts or os.path.isabs(name) or not os.path.isfile(folder / name):
         return None
@@ -35,9 +35,9 @@ def find_inside(folder: str | Path, name: object) -> Path | None:
 
 
 def _homes(folder: Path) -> list[Path]:
-    """Where files of a folder are"""
+    """Folders that files of a folder may be in"""
     repository = folder.parent.parent
     if folder.parent.name != "snapshots" or not repository.name.startswith("models--"):
         return [folder]
-    # blobs of that repository, and those that repositories share
+    # blobs of the repository, and blobs that repositories share
     return [folder, repository / "blobs", repository.parent / "blobs"]

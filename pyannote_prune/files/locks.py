@@ -30,23 +30,23 @@ logger = logging.getLogger(__name__)
 HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
-# Windows locks bytes, which nobody else can read: one that is never written
+# Windows locks bytes, which no other process can then read: this byte is never written
 PLACE = 1 << 20
 
 
 @contextmanager
 def in_use(folder: Path, option: str = "output") -> Iterator[None]:
-    """Keep other processes out of a folder, which is made if necessary
+    """Lock a folder, which is made if necessary, against other processes
 
-    The lock is that of the operating system: it ends with this process, however it ends, and is
-    seen by other machines that share the folder, if their file system has locks. Forks do not have
-    it. A process does not keep itself out.
+    This is a lock of the operating system: it ends with this process, however the process ends,
+    and counts for other machines that share the folder, if their file system has locks. Forks do
+    not inherit it. The same process can lock a folder twice.
 
     Parameters
     ----------
     folder : Path
     option : str, optional
-        Argument that is the folder, for messages.
+        Name of the argument, for messages.
 
     Raises
     ------
@@ -73,19 +73,25 @@ def in_use(folder: Path, option: str = "output") -> Iterator[None]:
     try:
         yield
     finally:
-        # Windows does not remove a file that is open: it stays, and is nobody's
+        # Windows does not remove open files: the file stays, without a lock
         with contextlib.suppress(OSError):
             path.unlink()
         os.close(descriptor)
 
 
 def _acquire(path: Path) -> int | None:
-    """Lock a file, and write there who did. None if another process has"""
+    """Lock a file, and write the name of this process there
+
+    Returns
+    -------
+    descriptor : int or None
+        None if another process has the lock.
+    """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             is_ours = _lock(descriptor)
-            # who had it may have removed it since it was opened
+            # the process that had the lock may have removed the file in the meantime
             if is_ours and _is_at(descriptor, path):
                 _sign(descriptor)
                 return descriptor
@@ -98,10 +104,10 @@ def _acquire(path: Path) -> int | None:
 
 
 def _lock(descriptor: int) -> bool:
-    """Whether no other process has the lock, which is then ours"""
+    """Try to lock, and return whether this process now has the lock"""
     try:
         if fcntl is not None:
-            # of the process: `flock` would be inherited by workers, which may outlive it
+            # `flock` would be inherited by workers, which may outlive this process
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         else:
             os.lseek(descriptor, PLACE, os.SEEK_SET)
@@ -121,10 +127,10 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _sign(descriptor: int):
+def _sign(descriptor: int) -> None:
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     text = f"process {os.getpid()} of {socket.gethostname()}, since {since}"
-    # for messages alone: a full disk is the business of what needs the space
+    # the name is for messages alone: a full disk is no reason to fail here
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.write(descriptor, text.encode())

@@ -10,9 +10,9 @@ LONGEST = 300  # characters
 
 
 class _Short(reprlib.Repr):
-    """Nested aliases of YAML can stand for billions of items"""
+    """Bounded at all levels: nested aliases of YAML can stand for billions of items"""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.maxlevel = 3
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = 16
@@ -29,7 +29,7 @@ _short = _Short()
 
 
 def shorten(value: object) -> str:
-    """`repr(value)`, unless it is long
+    """Bounded `repr(value)`
 
     >>> shorten(["short"])
     "['short']"
@@ -41,7 +41,7 @@ def shorten(value: object) -> str:
 
 
 def printable(name: object) -> str:
-    r"""Name of a key, without quotes, in printable characters
+    r"""Convert the name of a key to printable characters, without quotes
 
     >>> printable("é\n")
     'é\\n'
@@ -52,7 +52,7 @@ def printable(name: object) -> str:
 
 
 def did_you_mean(word: object, words: Iterable[str]) -> str:
-    """End of a sentence that names the closest of `words`, or nothing
+    """Suggest the closest of `words`, to end a sentence
 
     >>> did_you_mean("basse", ["base", "large"])
     " (did you mean 'base'?)"

@@ -6,19 +6,19 @@ from pathlib import Path
 
 
 def is_moved(here: object, there: object, output: Path, request: str) -> bool:
-    """Whether a path is the same one, in a project that was moved, or copied, with its `output`
+    """Whether two paths are the same, but for a project that was moved or copied with `output`
 
-    Both end alike, and what remains of the first one is the project that `output` is in. The second
-    one is gone, or the same `output` is in its project as well.
+    Both paths have the same end. The beginning of the first one is the project, which contains
+    `output`. The second path no longer exists, or the former project also contains `output`.
 
     Parameters
     ----------
     here, there : any
-        Value that is asked for, and the former one.
+        Present value, and former value.
     output : Path
         Folder of results.
     request : str
-        File of that folder that says what was asked for.
+        Name of the file in `output` that contains the request: see `claim`.
     """
     if not (isinstance(here, str) and isinstance(there, str)):
         return False

@@ -13,21 +13,22 @@ from torch.torch_version import TorchVersion
 from .atomic import atomic_write
 from .sources import check_is_file
 
-# plain data that checkpoints of pyannote.audio hold beside tensors, and `torch.load` does not know
-# (the last one is the text that pyannote.audio 3 wrote as version of torch)
+# Classes of plain data in checkpoints of pyannote.audio, which `torch.load` refuses by default. The
+# last one is the text that pyannote.audio 3 wrote as version of torch.
 SAFE_CLASSES = [Specifications, Problem, Resolution, TorchVersion]
-# Lightning, too, then resumes from such checkpoints (`Trainer.fit(model, ckpt_path=...)`)
+# For the whole process, as Lightning also has to load them (`Trainer.fit(model, ckpt_path=...)`):
+# `torch.serialization.safe_globals` in `read_safely` would remove them from the list on its exit.
 torch.serialization.add_safe_globals(SAFE_CLASSES)
 
 
-def write_atomically(content: Any, path: Path):
-    """`torch.save` to a temporary neighbour, then rename"""
+def write_atomically(content: Any, path: Path) -> None:
+    """Save with `torch.save`, atomically"""
     with atomic_write(path) as draft:
         torch.save(content, draft)
 
 
 def read_safely(path: str | Path, mmap: bool = False) -> Any:
-    """`torch.load` that refuses anything but tensors, plain values and pyannote's specifications
+    """Load tensors, plain values and specifications of pyannote.audio, and refuse anything else
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def read_safely(path: str | Path, mmap: bool = False) -> Any:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is truncated, or holds anything else.
+        If the file is truncated, or has objects of other classes.
     """
     check_is_file(path)
     try:
@@ -58,9 +59,9 @@ def read_safely(path: str | Path, mmap: bool = False) -> Any:
 
 
 def last_checkpoint(path: Path) -> Path | None:
-    """Checkpoint to resume from, if there is one, and if it holds no code
+    """Check the checkpoint to resume from, if there is one
 
-    Lightning executed whatever was in its checkpoints before 2.6.
+    Lightning executed any code in its checkpoints before 2.6.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Results whose source was replaced since"""
+"""Remove results whose source was replaced in the meantime"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .atomic import atomic_write
 
 
 class Stamp(NamedTuple):
-    """What tells a file from one that takes its place
+    """Name, size and time of a file, which differ for a file that replaces it
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def remove_replaced(
 ) -> list[str]:
     """Remove results whose source was replaced, and record the present sources
 
-    Sources that do not exist any more leave their results alone. Results that were written before
-    there was a record count as those of another source when they are older than theirs.
+    Results of sources that no longer exist are kept. Where there is no record, results that are
+    older than their source are removed.
 
     Parameters
     ----------
@@ -43,12 +43,13 @@ def remove_replaced(
     sources : dict of Path
         By name.
     results : dict of list of Path
-        Files that a source gave, by the same names. The first one is there when all of them are.
+        Files made from each source, by the same names. The first one is written last: it exists
+        if all of them do.
 
     Returns
     -------
     replaced : list of str
-        Names of those whose results were removed.
+        Names of sources whose results were removed.
     """
     known, now = _read(record), {}
     for name, path in sources.items():
@@ -63,7 +64,7 @@ def remove_replaced(
     for name in replaced:
         for path in results[name]:
             path.unlink(missing_ok=True)
-    # last: after an interruption, what is left is still found to be of another source
+    # after removal: an interrupted call finds the remaining results again
     if known | now != known:
         _write(record, known | now)
     return replaced
@@ -73,7 +74,7 @@ def _is_replaced(stamp: Stamp, known: Stamp | None, result: Path) -> bool:
     return stamp.modified > result.stat().st_mtime_ns if known is None else stamp != known
 
 
-# names of files may hold bytes that are no text
+# names of files may have bytes that are no text
 TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
@@ -91,7 +92,7 @@ def _read(record: Path) -> dict[str, Stamp]:
         ) from error
 
 
-def _write(record: Path, stamps: Mapping[str, Stamp]):
+def _write(record: Path, stamps: Mapping[str, Stamp]) -> None:
     with atomic_write(record) as draft, draft.open("w", **TEXT) as file:
         writer = csv.writer(file)
         writer.writerow(("name", *Stamp._fields))

@@ -31,23 +31,23 @@ KINDS |= {tuple: "a list", dict: "a dictionary", NoneType: "null"}
 
 
 def rule(default: Any = MISSING, **rules: Any) -> Any:
-    """Field with bounds, `choices` or a `pattern`. In errors, `expected` says what it must be"""
+    """Declare a field with bounds, `choices` or a `pattern`. Errors quote `expected`, if given"""
     return field(default=default, metadata=rules)
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and refuses a key that is given twice, of which PyYAML would keep the last value"""
+    """Safe loader that refuses duplicate keys, of which PyYAML keeps the last one"""
 
-    def construct_object(self, node, deep=False):
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # PyYAML does not say where
+            # PyYAML does not give the line
             kind, reason = node.tag.rpartition(":")[2], printable(str(error))
             problem = f"found {shorten(node.value)}, which is no {kind} ({reason})"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
-    def compose_mapping_node(self, anchor):
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node, seen = super().compose_mapping_node(anchor), []
         for key, _ in node.value:
             if key.value in seen:
@@ -73,7 +73,22 @@ def read_yaml(path: Path, what: str = "the YAML of a recipe") -> Any:
 
 
 def section(cls: type, plain: Any, key: str = "") -> Any:
-    """Dataclass from a dictionary, with all keys known and all values checked"""
+    """Build a dataclass from a dictionary, with all keys and values checked
+
+    Parameters
+    ----------
+    cls : type
+        Dataclass, whose fields may have rules (see `rule`).
+    plain : dict
+        As read from a file, hence of any type.
+    key : str, optional
+        Full key of the dictionary, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a key is unknown or missing, or if a value is impossible: the message names the key.
+    """
     if not isinstance(plain, Mapping):
         refuse(key, "a dictionary", plain)
     names, hints = [item.name for item in fields(cls)], get_type_hints(cls)
@@ -95,7 +110,7 @@ def section(cls: type, plain: Any, key: str = "") -> Any:
 
 
 def _value(value: Any, hint: Any, rules: Mapping[str, Any], key: str) -> Any:
-    """Value of (one of) the annotated types, that obeys the rules"""
+    """Convert a value to (one of) the annotated types, and check rules"""
     if is_dataclass(hint):
         return section(hint, value, key)
     for option in _options(hint):

@@ -1,4 +1,4 @@
-"""Names that people give for models: files, folders, hub ids"""
+"""Names of models: files, folders, hub ids"""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 MODELS = ("model.safetensors", "pytorch_model.bin", "model.ckpt")
 
 
-# of files that people give, rather than of repositories
+# suffixes of files, which names of repositories do not have
 SUFFIXES = (".ckpt", ".bin", ".pt", ".pth", ".safetensors", ".yaml", ".yml")
 
 
-def check_is_file(path: str | Path):
+def check_is_file(path: str | Path) -> None:
     """Check that a checkpoint is a file
 
     Raises
     ------
     OSError
-        If it is a folder, or if there is nothing: the message says what may have been meant.
+        If it is a folder, or does not exist: the message suggests a path or a command.
     """
     path = Path(path)
     if path.is_dir():
@@ -39,7 +39,7 @@ def check_is_file(path: str | Path):
 
 
 def model_in(folder: str | Path) -> Path | None:
-    """Segmentation model of a pipeline, or of what `pyannote-prune train` writes"""
+    """Find the segmentation model in the folder of a pipeline, or of `pyannote-prune train`"""
     for place in ("segmentation", "pipeline/segmentation", "."):
         for name in MODELS if place != "." else ("model.ckpt",):
             path = Path(folder) / place / name
@@ -49,7 +49,7 @@ def model_in(folder: str | Path) -> Path | None:
 
 
 def looks_like_hub_id(name: str | Path) -> bool:
-    """Whether a name could be that of a repository
+    """Whether a name could be the name of a repository of the hub
 
     >>> looks_like_hub_id("microsoft/wavlm-base-plus"), looks_like_hub_id("models/tiny.ckpt")
     (True, False)

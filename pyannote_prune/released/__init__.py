@@ -1,1 +1,1 @@
-"""Models that others have released"""
+"""Segmentation models in all formats: ours, DiariZen's, and WavLM alone"""

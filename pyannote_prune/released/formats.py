@@ -1,4 +1,4 @@
-"""What the reader of each format returns"""
+"""Return type of the functions that open sources, one for each format"""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ FORMATS: dict[str, Callable[[str | Path], Source | None]] = {
 
 
 def open_source(source: str | Path) -> Source:
-    """Open a model, whatever its format
+    """Open a model in any supported format
 
     Parameters
     ----------

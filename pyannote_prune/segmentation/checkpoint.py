@@ -55,7 +55,7 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
     write_atomically(checkpoint, Path(path))
 
 
-def check_suffix(path: str | Path):
+def check_suffix(path: str | Path) -> None:
     """Refuse names with the suffix of another format than the two of `save_checkpoint`
 
     Raises

@@ -1,4 +1,4 @@
-"""What readers of all formats return, and what `rebuild` makes a model of"""
+"""Contents of model files, between readers of all formats and `rebuild`"""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Contents:
     weights: Any
 
 
-def check_architecture(found: Any, source: str):
+def check_architecture(found: Any, source: str) -> None:
     """Refuse files of other models
 
     Parameters

@@ -83,8 +83,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
     Interspeech 2020.
     """
 
-    # pyannote.audio writes the module of the class in checkpoints, and imports it from there: this
-    # is where all releases have the class, whatever the file
+    # pyannote.audio writes module and class in checkpoints, and imports them when it loads these.
+    # All releases can import the class from here.
     __module__ = "pyannote_prune.segmentation"
 
     CONFORMER_DEFAULTS = {
@@ -106,7 +106,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         sample_rate: int = 16000,
         num_channels: int = 1,
         task: Task | None = None,
-    ):
+    ) -> None:
         if sample_rate != 16000:
             raise ValueError(
                 f"`sample_rate` must be 16000, found {sample_rate}: WavLM was pretrained at 16 kHz "
@@ -139,7 +139,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         self.conformer = Conformer(**conformer)
 
     @Model.task.setter
-    def task(self, task: Task | None):
+    def task(self, task: Task | None) -> None:
         """Assign another task, and remove the modules that the previous one added to the model"""
         for name in TASK_MODULES:
             if hasattr(self, name):
@@ -155,7 +155,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
             return self.specifications.num_powerset_classes
         return len(self.specifications.classes)
 
-    def build(self):
+    def build(self) -> None:
         keeps_head = getattr(self.task, "keeps_head", False) and hasattr(self, "classifier")
         if keeps_head and self.classifier.out_features != self.dimension:
             raise ValueError(
@@ -269,7 +269,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         view._modules = self._modules | {"wavlm": self.wavlm.in_precision(dtype)}
         return view
 
-    def on_fit_start(self):
+    def on_fit_start(self) -> None:
         """Switch to training mode
 
         Models are loaded in evaluation mode, and Lightning does not change it. Frozen modules
@@ -310,19 +310,19 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         ]
         return torch.optim.AdamW([group for group in groups if group["params"]])
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]):
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save specifications as plain values, which are loaded without executing anything"""
         super().on_save_checkpoint(checkpoint)
         ours = checkpoint["pyannote.audio"]
         if isinstance(ours["specifications"], Specifications):
             ours["specifications"] = with_plain_classes(ours["specifications"])
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]):
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint fits: pipelines load with `strict=False`, which does not"""
         architecture = checkpoint.get("pyannote.audio", {}).get("architecture", {})
         if architecture.get("class") != type(self).__name__:
             raise ValueError(
-                f"The checkpoint must be that of a {type(self).__name__}, found "
+                f"The file must be a checkpoint of {type(self).__name__}, found "
                 f"{architecture.get('class', 'no pyannote.audio model')}: "
                 "load it with pyannote.audio's `Model.from_pretrained`."
             )
@@ -334,7 +334,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         )
 
     @classmethod
-    def from_pretrained(cls, checkpoint, *args, **kwargs) -> WavLMSegmentation:
+    def from_pretrained(cls, checkpoint: Any, *args: Any, **kwargs: Any) -> WavLMSegmentation:
         """Load pretrained model: see `pyannote.audio.Model.from_pretrained`
 
         pyannote.audio executes any code that a file in the format of PyTorch has: see
@@ -346,7 +346,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         model = super().from_pretrained(checkpoint, *args, **kwargs)
         if not isinstance(model, cls):
             raise ValueError(
-                f"`checkpoint` must be that of a {cls.__name__}, found "
+                f"`checkpoint` must be a checkpoint of {cls.__name__}, found "
                 f"{type(model).__name__}: load it with pyannote.audio's `Model.from_pretrained`."
             )
         return model
@@ -361,7 +361,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
                 )
         return merge_dict(self.CONFORMER_DEFAULTS, options)
 
-    def _check_waveforms(self, waveforms: Tensor):
+    def _check_waveforms(self, waveforms: Tensor) -> None:
         check_samples(waveforms)
         if waveforms.ndim != 3 or waveforms.shape[1] != 1:
             raise ValueError(

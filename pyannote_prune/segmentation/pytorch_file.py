@@ -26,12 +26,12 @@ def read_pytorch(path: str | Path) -> Contents:
 
 
 def contents_of(checkpoint: Any, source: str) -> Contents:
-    """Extract what is needed from a checkpoint of pyannote.audio
+    """Extract contents from a checkpoint of pyannote.audio
 
     Parameters
     ----------
     checkpoint : dict
-        As read from a file, hence anything.
+        As read from a file, hence of any type.
     source : str
         Name of the file, for messages.
 

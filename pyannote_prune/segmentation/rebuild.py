@@ -57,8 +57,7 @@ def rebuild(cls: type[Segmentation], contents: Contents, source: str) -> Segment
     Raises
     ------
     ValueError
-        If hyper-parameters or specifications are impossible, or if weights are not those of such a
-        model.
+        If hyper-parameters or specifications are impossible, or if weights do not fit the model.
     """
     if not is_state_dict(contents.weights):
         raise ValueError(f"`state_dict` of {source} must be made of names and tensors.")

@@ -1,8 +1,7 @@
 """Checkpoints as safetensors files: weights, and a description that is read, never executed
 
-The description is a JSON text among the metadata of the file. Class, hyper-parameters and
-specifications are plain numbers and strings, from which a model is rebuilt by the code that is
-installed.
+The description is a JSON text in the metadata of the file: class, hyper-parameters and
+specifications, in plain numbers and strings.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ from .specifications import specifications_from_dict, specifications_to_dict
 SUFFIX = ".safetensors"
 
 
-# of the metadata
+# key of the description, in the metadata
 KEY = "pyannote_prune"
 
 
 @dataclass(frozen=True)
 class Description:
-    """What the file says of its model, and the checksum of weights
+    """Description of the model, and checksum of weights
 
-    The latter is for accidents: who alters a file on purpose can alter its checksum.
+    The checksum is for accidents: an attacker can change it with the weights.
     """
 
     architecture: str
@@ -49,11 +48,11 @@ class Description:
 
 
 def is_safetensors(path: object) -> bool:
-    """Whether a path names such a file"""
+    """Whether a path has the suffix of safetensors files"""
     return isinstance(path, str | Path) and str(path).lower().endswith(SUFFIX)
 
 
-def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCHITECTURE):
+def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCHITECTURE) -> None:
     """Write a model as a safetensors file, atomically
 
     Parameters
@@ -67,7 +66,7 @@ def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCH
     Raises
     ------
     ValueError
-        If specifications are not those of a segmentation model.
+        If no segmentation model can have these specifications.
     """
     # safetensors files have no strides, and no memory shared by two tensors
     weights = {
@@ -83,7 +82,7 @@ def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCH
     )
     text = json.dumps(asdict(description), allow_nan=False)
     with atomic_write(path) as draft:
-        # without "format", `transformers` and others would not know whose tensors these are
+        # "format" is for `transformers` and other readers
         save_file(weights, draft, {"format": "pt", KEY: text})
 
 
@@ -125,7 +124,7 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118
-    # what safetensors raises depends on what is wrong, from the header to unknown types
+    # the exception depends on the damage, from the header to unknown types
     except Exception as error:
         raise ValueError(
             f"{str(path)!r} could not be read: it is truncated, damaged, or not a safetensors "
@@ -141,7 +140,7 @@ def _parse(text: str) -> Any:
 
 
 def _checksum(weights: Mapping[str, Tensor]) -> int:
-    """Of names, types, shapes and bits"""
+    """Checksum of names, types, shapes and bits"""
     total = 0
     for key in sorted(weights):
         tensor = weights[key]

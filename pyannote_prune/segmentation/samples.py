@@ -1,4 +1,4 @@
-"""Waveforms that are given as they are, rather than as files"""
+"""Checks of waveforms in memory"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..wavlm.waveforms import check_samples
 
 
 class CheckedAudio(Audio):
-    """Reader of pyannote.audio, which refuses waveforms that it would stumble upon later"""
+    """Reader of pyannote.audio that checks waveforms first"""
 
     @staticmethod
     def validate_file(file: AudioFile) -> Mapping[str, Any]:
@@ -24,7 +24,7 @@ class CheckedAudio(Audio):
         return Audio.validate_file(file)
 
 
-def check_waveform(waveform: Any):
+def check_waveform(waveform: Any) -> None:
     """Check the "waveform" of a file
 
     Parameters
@@ -35,7 +35,7 @@ def check_waveform(waveform: Any):
     Raises
     ------
     ValueError
-        If it is something else: the message says what to do.
+        If type or shape are wrong: the message says how to convert it.
     """
     check_samples(waveform, "waveform")
     if waveform.ndim == 2 and waveform.shape[0] <= waveform.shape[1]:
@@ -48,12 +48,12 @@ def check_waveform(waveform: Any):
 
 
 def in_single_precision(file: AudioFile) -> AudioFile:
-    """Same file, whose waveform, if it has one, is checked and in single precision
+    """Check the waveform of a file, if it has one, and convert it to single precision
 
     Raises
     ------
     ValueError
-        If it is not what `check_waveform` says.
+        See `check_waveform`.
     """
     if not isinstance(file, Mapping) or "waveform" not in file:
         return file

@@ -16,7 +16,7 @@ from pyannote.audio.core.task import (
 
 from ..files.schema import refuse, rule, section
 
-# those that a segmentation model addresses
+# problems of segmentation models
 PROBLEMS = (
     Problem.BINARY_CLASSIFICATION,
     Problem.MONO_LABEL_CLASSIFICATION,
@@ -26,7 +26,7 @@ PROBLEMS = (
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Parts of each window that do not count, in seconds"""
+    """Parts of each window to ignore, in seconds"""
 
     left: float = rule(0.0, minimum=0)
     right: float = rule(0.0, minimum=0)
@@ -49,7 +49,7 @@ class PlainSpecifications:
 def powerset_specifications(
     duration: float, max_speakers_per_chunk: int, max_speakers_per_frame: int
 ) -> Specifications:
-    """Specifications that the `SpeakerDiarization` task gives to a powerset model
+    """Make specifications of a powerset model, as the `SpeakerDiarization` task does
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def powerset_specifications(
     max_speakers_per_chunk : int
         Number of speakers of a window.
     max_speakers_per_frame : int
-        Number of those who speak at once.
+        Number of simultaneous speakers.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def powerset_specifications(
 
 
 def has_specifications(model: Model) -> bool:
-    """Whether a model knows what it is for"""
+    """Whether a model has specifications, or a task that gives them"""
     try:
         return model.specifications is not None
     except UnknownSpecificationsError:
@@ -103,15 +103,15 @@ def with_plain_classes(specifications: Specifications) -> Specifications:
 
 
 def specifications_to_dict(specifications: Specifications) -> dict[str, Any]:
-    """Plain numbers, strings, lists and dictionaries
+    """Convert to plain numbers, strings, lists and dictionaries
 
     Raises
     ------
     ValueError
-        If they are not those of a segmentation model: the message names the field.
+        If no segmentation model can have them: the message names the field.
     """
     if not isinstance(specifications, Specifications):
-        refuse("specifications", "those of one task of pyannote.audio", specifications)
+        refuse("specifications", "`Specifications` of pyannote.audio, for one task", specifications)
     plain = {
         field.name: getattr(specifications, field.name, None)
         for field in fields(PlainSpecifications)

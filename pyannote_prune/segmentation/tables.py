@@ -10,7 +10,7 @@ from .model import WavLMSegmentation
 
 
 def structure_table(config: WavLMConfig, title: str | None = None) -> Table:
-    """What is left of an encoder, part by part
+    """Make a table of the structure and cost of an encoder, part by part
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def structure_table(config: WavLMConfig, title: str | None = None) -> Table:
 
 
 def specifications_lines(model: WavLMSegmentation) -> list[str]:
-    """What the model takes and gives, and the size of its head"""
+    """Window, classes and size of a model, one line each"""
     specifications = model.specifications
     encoder: Cost = cost(model.wavlm)
     total = sum(parameter.numel() for parameter in model.parameters())

@@ -12,10 +12,10 @@ from torchmetrics import MeanMetric
 
 
 class ValidationOfAllProcesses(lightning.LightningModule):
-    """Mixin for models: validation values are those of all samples, each of them counted once
+    """Mixin for models: average validation values over all samples, each counted once
 
     pyannote.audio (4.0.7) logs the loss of each process alone, and Lightning (2.6) repeats samples
-    so that all processes have as many.
+    so that all processes have the same number.
     """
 
     # share of this process in the development set, its batches, and its samples in the present one
@@ -41,10 +41,10 @@ class ValidationOfAllProcesses(lightning.LightningModule):
             collate_fn=loader.collate_fn,
         )
 
-    def on_validation_epoch_start(self):
+    def on_validation_epoch_start(self) -> None:
         self._means: dict[str, MeanMetric] = {}
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int):
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Any:
         if self._share is None:
             return super().validation_step(batch, batch_idx)
         batch_size = len(batch["X"])
@@ -52,13 +52,13 @@ class ValidationOfAllProcesses(lightning.LightningModule):
             self._share, batch_idx * self._batch_size, batch_size
         )
         try:
-            # a process that has nothing of its own has to log all the same
+            # a process without samples of its own also has to log
             kept = self._num_validated or batch_size
             return super().validation_step(first_samples(batch, kept, batch_size), batch_idx)
         finally:
             self._num_validated = None
 
-    def log(self, name: str, value: Any, *args, **kwargs):
+    def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Log a value: see Lightning
 
         Tensors logged by a validation step are averaged over all samples of all processes.
@@ -71,17 +71,17 @@ class ValidationOfAllProcesses(lightning.LightningModule):
 
 
 def num_samples_once(share: DistributedSampler, first: int, num_samples: int) -> int:
-    """Number of samples of a batch that no other process has, nor this one before
+    """Count the samples of a batch that no process has had before
 
-    Processes take samples in turn. Where there are not enough of them for all to have as many, the
-    first ones of the data set come again at the end.
+    Processes take samples in turn. If the number of samples is no multiple of the number of
+    processes, the first samples of the data set come again at the end.
 
     Parameters
     ----------
     share : torch.utils.data.DistributedSampler
         Without shuffling.
     first : int
-        Place of the first sample of the batch in the share.
+        Index of the first sample of the batch in the share.
     num_samples : int
         Size of the batch.
     """
@@ -91,7 +91,7 @@ def num_samples_once(share: DistributedSampler, first: int, num_samples: int) ->
 
 
 def first_samples(batch: Any, kept: int, batch_size: int) -> Any:
-    """First samples of a batch: of its tensors, of tensors in its dictionaries"""
+    """Keep the first samples of a batch, in its tensors and in tensors of its dictionaries"""
     if isinstance(batch, dict):
         return {key: first_samples(value, kept, batch_size) for key, value in batch.items()}
     if isinstance(batch, torch.Tensor) and batch.ndim and len(batch) == batch_size:

@@ -20,15 +20,15 @@ class Attention(nn.Module):
     ----------
     config : WavLMConfig
     heads : tuple of int
-        Indices of these heads in the dense encoder: they say which columns of the position bias,
-        and which slice of the input, are theirs.
+        Indices of these heads in the dense encoder, i.e. of their columns of the position bias and
+        of their slices of the input.
     units : collection of str
-        What has gates.
+        Units that have gates.
     """
 
     heads: Tensor
 
-    def __init__(self, config: WavLMConfig, heads: tuple[int, ...], units: Collection[str]):
+    def __init__(self, config: WavLMConfig, heads: tuple[int, ...], units: Collection[str]) -> None:
         super().__init__()
         self.head_dim = config.head_dim
         self.dropout = config.attention_dropout
@@ -75,11 +75,11 @@ class Attention(nn.Module):
             return self.output(context.transpose(1, 2).flatten(-2))
         gates = self.gate()
         context = context * gates[:, None, None]
-        # without any head, nothing is left of the block, bias included
+        # without any head, the block outputs 0: its bias is removed as well
         return self.output(context.transpose(1, 2).flatten(-2)) * gates.any()
 
     def position_gate(self, hidden: Tensor) -> Tensor:
-        """How much each query frame of each head listens to the position bias
+        """Factor of the position bias, for each query frame of each head
 
         Returns
         -------
@@ -95,7 +95,7 @@ class Attention(nn.Module):
         if type(self.gate_linear) is nn.Linear:
             projected = F.linear(slices, *self.summed_gate())
         else:
-            # wrapped, or quantized: it has to run itself
+            # wrapped, or quantized: it has its own forward pass
             projected = self.gate_linear(slices).unflatten(-1, (2, 4)).sum(-1)
         update, reset = projected.sigmoid().unbind(-1)
         gate = update * (reset * self.gate_constant[self.heads] - 1.0) + 2.0

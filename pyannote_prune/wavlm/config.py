@@ -1,4 +1,4 @@
-"""Frozen description of a WavLM encoder, dense or pruned"""
+"""Structure of a WavLM encoder, dense or pruned"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..files.messages import did_you_mean, shorten
 from . import presets
 from .presets import PRESETS
 
-# beyond that, no encoder fits in memory, and PyTorch may not even count
+# larger encoders do not fit in memory, and may overflow in PyTorch
 MAXIMUM = 2**31 - 1
 
 
@@ -38,11 +38,10 @@ class LayerConfig:
     Parameters
     ----------
     heads : tuple of int
-        Indices of attention heads that are left, among those of the dense encoder.
-        Empty when the whole attention block is gone.
+        Indices, in the dense encoder, of attention heads that are left. Empty if the attention
+        block is removed.
     neurons : int
-        Number of feed-forward neurons that are left.
-        Zero when the whole feed-forward block is gone.
+        Number of feed-forward neurons that are left. Zero if the feed-forward block is removed.
     """
 
     heads: tuple[int, ...]
@@ -113,7 +112,7 @@ class WavLMConfig:
     activation_dropout: float = 0.0
     layer_drop: float = 0.05
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_numbers()
         self._check_convolutions()
         self._check_layers()
@@ -129,7 +128,7 @@ class WavLMConfig:
 
     @classmethod
     def preset(cls, name: str) -> WavLMConfig:
-        """Published structure, or a tiny one
+        """Make a published structure, or a tiny one
 
         Parameters
         ----------
@@ -155,22 +154,22 @@ class WavLMConfig:
     def dense(
         cls, num_layers: int, neurons: int, channels: int = 512, **options: Any
     ) -> WavLMConfig:
-        """Encoder with everything in place
+        """Make the structure of a dense encoder
 
         Parameters
         ----------
         num_layers : int
         neurons : int
-            Of each feed-forward block.
+            Number of neurons of each feed-forward block.
         channels : int, optional
-            Of each convolution. Defaults to 512.
+            Number of channels of each convolution. Defaults to 512.
         **options
             Other arguments, `num_heads` and `embed_dim` included.
         """
         return cls.from_dict(presets.dense(num_layers, neurons, channels, **options))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dictionaries"""
+        """Convert to plain numbers, strings, lists and dictionaries"""
         plain = asdict(self)
         plain["convolutions"] = [asdict(c) for c in self.convolutions]
         plain["layers"] = [
@@ -202,7 +201,7 @@ class WavLMConfig:
         )
         return cls(**values)
 
-    def _check_numbers(self):
+    def _check_numbers(self) -> None:
         for name in ("embed_dim", "num_heads", "position_kernel", "position_groups"):
             _check_count(name, getattr(self, name), minimum=1)
         for name in ("conv_bias", "norm_first", "normalize_waveform"):
@@ -232,11 +231,11 @@ class WavLMConfig:
                     f"`embed_dim` must be a multiple of `{divisor}`, found {self.embed_dim} "
                     f"and {getattr(self, divisor)}."
                 )
-        # half of the buckets for each direction, half of those for exact distances
+        # half of the buckets are for each direction, and half of these for exact distances
         _check_count("num_buckets", self.num_buckets, minimum=4)
         _check_count("max_distance", self.max_distance, minimum=self.num_buckets // 4 + 1)
 
-    def _check_convolutions(self):
+    def _check_convolutions(self) -> None:
         if not self.convolutions:
             raise ValueError("`convolutions` must not be empty: WavLM has seven of them.")
         for i, convolution in enumerate(self.convolutions):
@@ -244,7 +243,7 @@ class WavLMConfig:
                 value = getattr(convolution, name)
                 _check_count(f"convolutions[{i}].{name}", value, minimum=1)
 
-    def _check_layers(self):
+    def _check_layers(self) -> None:
         if not self.layers:
             raise ValueError("`layers` must not be empty: WavLM has at least one of them.")
         for i, layer in enumerate(self.layers):
@@ -265,7 +264,7 @@ def check_list(name: str, value: Any) -> Sequence:
     return value
 
 
-def _check_count(name: str, value: Any, minimum: int):
+def _check_count(name: str, value: Any, minimum: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= MAXIMUM:
         found = shorten(value)
         raise ValueError(f"`{name}` must be an integer, at least {minimum}, found {found}.")

@@ -1,8 +1,8 @@
 """Parameters and multiply-accumulate operations of an encoder
 
-MACs are those of one second of audio (16,000 samples, 49 frames): convolutions, linear layers and
-attention products, as in Han et al. (Interspeech 2025). What sparsity counts is said here:
-parameters of WavLM, segmentation head excluded.
+MACs are counted for one second of audio (16,000 samples, 49 frames): convolutions, linear layers
+and attention products, as in Han et al. (Interspeech 2025). Sparsity is about the parameters of
+WavLM, without the segmentation head.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class LayerUnits:
-    """What is left of a layer: counts, or expectations
+    """Units that are left in a layer: counts, or expectations
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def cost_per_part(encoder: WavLM | WavLMConfig) -> dict[str, Cost]:
 
 
 def expected_cost(wavlm: WavLM) -> Cost:
-    """Expected cost of what is left of a gated encoder, differentiable
+    """Expected cost of a gated encoder, differentiable
 
     Gates are independent. With all of them saturated, this is the cost of the pruned encoder.
 
@@ -144,7 +144,7 @@ def _expected_units(layer: TransformerLayer) -> LayerUnits:
 def _expected_block(
     count: int, gates: HardConcrete | None, block_gate: HardConcrete | None
 ) -> tuple[int | Tensor, int | Tensor]:
-    """Expected number of units, and probability that there is one at least"""
+    """Expected number of open units, and probability that at least one is open"""
     present: int | Tensor = 1
     if gates is not None:
         count = gates.l0_norm()
@@ -158,7 +158,7 @@ def _expected_block(
 def _cost_per_part(
     config: WavLMConfig, channels: Sequence[int | Tensor], layers: Sequence[LayerUnits]
 ) -> dict[str, Cost]:
-    """The only formulas: they take counts or expectations"""
+    """Compute the cost of each part from counts or expectations (there are no other formulas)"""
     num_frames = frames_per_convolution(config.convolutions, SAMPLES_PER_SECOND)[-1]
     costs = {
         "extractor": _extractor(config, channels),

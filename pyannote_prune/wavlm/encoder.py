@@ -1,4 +1,4 @@
-"""The encoder"""
+"""WavLM encoder"""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ class WavLM(nn.Module):
         Structure. Weights are random: see `pyannote_prune.wavlm.huggingface.load_huggingface`
         for pretrained ones.
     units : tuple of str, optional
-        What has gates: "channel", "head", "neuron", "attention" (whole blocks), "feed_forward"
-        (whole blocks). Defaults to nothing.
+        Units that have gates: "channel", "head", "neuron", "attention" (whole blocks),
+        "feed_forward" (whole blocks). Defaults to none.
 
     Attributes
     ----------
     inference_dtype : torch.dtype or None
-        Precision of matrix products in evaluation mode without gradients, for those who accept
-        other results in exchange for speed: `torch.bfloat16`. Not saved. Defaults to None: that of
-        weights.
+        Precision of matrix products in evaluation mode without gradients. `torch.bfloat16` is
+        faster, and changes results slightly. Not saved. Defaults to None: the precision of weights.
 
     Shape
     -----
@@ -46,13 +45,13 @@ class WavLM(nn.Module):
         Mono, 16 kHz, at least 400 samples (25 ms).
     hidden_states : list of (batch_size, num_frames, embed_dim) torch.Tensor
         Input of the first layer, then output of each layer, at 50 frames per second. The last one
-        of a pre-norm encoder (Large) is not normalized, while that of `transformers` is.
+        of a pre-norm encoder (Large) is not normalized, unlike in `transformers`.
 
     Raises
     ------
     ValueError
-        If a unit is unknown or there is none of it, if waveforms have another shape, or if they
-        are shorter than the receptive field.
+        If a unit is unknown, or not in the encoder, if waveforms have another shape, or if they are
+        shorter than the receptive field.
 
     Examples
     --------
@@ -63,7 +62,7 @@ class WavLM(nn.Module):
     torch.Size([2, 49, 768])
     """
 
-    def __init__(self, config: WavLMConfig, units: Collection[str] = ()):
+    def __init__(self, config: WavLMConfig, units: Collection[str] = ()) -> None:
         super().__init__()
         check_units(units, config)
         self.config = config
@@ -87,7 +86,7 @@ class WavLM(nn.Module):
         self.position_bias.requires_grad_(any(shape.heads for shape in config.layers))
 
     def num_frames(self, num_samples: int) -> int:
-        """Number of frames for that many samples, 0 if there are too few of them"""
+        """Compute the number of frames of so many samples, 0 if there are too few of them"""
         return frames_per_convolution(self.config.convolutions, num_samples)[-1]
 
     def forward(
@@ -102,8 +101,8 @@ class WavLM(nn.Module):
         ----------
         waveforms : (batch_size, num_samples) torch.Tensor
         layer_drop : float, optional
-            Probability of skipping a layer in training mode, for this pass. Defaults to that of
-            the encoder.
+            Probability of skipping a layer in training mode, for this pass. Defaults to
+            the attribute `layer_drop`.
         extractor_gradient : float, optional
             Factor of the gradient that reaches convolutions, in this pass. Defaults to 1.
 
@@ -136,26 +135,26 @@ class WavLM(nn.Module):
         return hidden_states
 
     def train(self, mode: bool = True) -> WavLM:
-        """Set training (or evaluation) mode, which forgets what was computed for inference"""
+        """Set training (or evaluation) mode, and clear the cache: see `refresh`"""
         self.refresh()
         return super().train(mode)
 
-    def refresh(self):
-        """Forget what was computed from weights for inference
+    def refresh(self) -> None:
+        """Clear the cache of values computed from weights for inference
 
-        New weights are noticed by themselves, however they come, except those of which a few values
-        are changed through `.data`: call this method then, or set evaluation mode again.
+        New weights are detected, unless only a few values of them were changed through `.data`:
+        call this method then, or set evaluation mode again.
         """
         self._frozen = None
 
     def in_precision(self, dtype: torch.dtype | None) -> WavLM:
-        """View of this encoder, with the same weights and another `inference_dtype`"""
+        """Make a view of this encoder, with the same weights and another `inference_dtype`"""
         view = copy.copy(self)
         view.inference_dtype = dtype
         return view
 
     def __getstate__(self) -> dict[str, Any]:
-        # weights that were laid out for this processor can neither be copied nor be sent
+        # packed weights can be neither deep-copied nor pickled
         return self.__dict__ | {"_frozen": None}
 
     def _can_freeze(self) -> bool:
@@ -173,8 +172,8 @@ class WavLM(nn.Module):
         )
 
     def _freeze(self) -> FrozenWavLM:
-        """Same encoder for inference, made again when weights have changed"""
-        # read once, and replaced as a whole: other threads may be here as well
+        """Get the encoder for inference, which is made again if weights have changed"""
+        # read once, and replaced atomically: other threads may use the same encoder
         frozen = self._frozen
         if frozen is None or not frozen.is_that_of(self):
             frozen = self._frozen = FrozenWavLM(self)
@@ -192,7 +191,7 @@ class WavLM(nn.Module):
         skip = torch.rand((), device=after.device) < layer_drop
         return torch.where(skip, before, after)
 
-    def _check(self, waveforms: Tensor):
+    def _check(self, waveforms: Tensor) -> None:
         check_samples(waveforms)
         if waveforms.ndim != 2:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""From waveforms to features, and from features to the input of the Transformer"""
+"""Feature extractor, and projection to the input of the Transformer"""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ChannelNorm(OpenLayerNorm):
 
 
 class Convolution(nn.Module):
-    """Convolution, normalization (not always), GELU, gates (not always)"""
+    """Convolution, normalization (optional), GELU, gates (optional)"""
 
-    def __init__(self, config: WavLMConfig, index: int, units: Collection[str]):
+    def __init__(self, config: WavLMConfig, index: int, units: Collection[str]) -> None:
         super().__init__()
         shape = config.convolutions[index]
         num_inputs = config.convolutions[index - 1].channels if index > 0 else 1
@@ -61,7 +61,7 @@ class FeatureExtractor(nn.Module):
     weights because a normalization stands in between.
     """
 
-    def __init__(self, config: WavLMConfig, units: Collection[str]):
+    def __init__(self, config: WavLMConfig, units: Collection[str]) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(
             Convolution(config, index, units) for index in range(len(config.convolutions))
@@ -92,7 +92,7 @@ class FeatureExtractor(nn.Module):
 class FeatureProjection(nn.Module):
     """Normalization, then projection to the dimension of the Transformer"""
 
-    def __init__(self, config: WavLMConfig):
+    def __init__(self, config: WavLMConfig) -> None:
         super().__init__()
         num_channels = config.convolutions[-1].channels
         self.norm = OpenLayerNorm(num_channels)

@@ -13,9 +13,9 @@ from .units import NEURON
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with `neurons` GELUs in between, which may have gates"""
+    """Linear layer, GELU with optional gates, linear layer"""
 
-    def __init__(self, config: WavLMConfig, neurons: int, units: Collection[str]):
+    def __init__(self, config: WavLMConfig, neurons: int, units: Collection[str]) -> None:
         super().__init__()
         self.input = nn.Linear(config.embed_dim, neurons)
         self.dropout = nn.Dropout(config.activation_dropout)
@@ -27,5 +27,5 @@ class FeedForward(nn.Module):
         if self.gate is None:
             return self.output(hidden)
         gates = self.gate()
-        # without any neuron, nothing is left of the block, bias included
+        # without any neuron, the block outputs 0: its bias is removed as well
         return self.output(hidden * gates) * gates.any()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-# names of DiariZen (after torchaudio) and of `transformers`, and ours. They agree on modules once
-# prefixes that only one of them has are removed.
+# Names in DiariZen (after torchaudio) and in `transformers`, and our names. Modules have the same
+# names in both, once prefixes that only one of them has are removed.
 PREFIXES = {
     "encoder.transformer.": "encoder.",
     "encoder.feature_projection.": "feature_projection.",
@@ -36,7 +36,7 @@ NAMES = {
 
 
 def rename_key(key: str) -> str:
-    """Our name for a key of DiariZen's or `transformers`' WavLM
+    """Rename one key of DiariZen's or `transformers`' WavLM
 
     >>> rename_key("encoder.transformer.layers.3.attention.q_proj.weight")
     'layers.3.attention.query.weight'
@@ -49,7 +49,7 @@ def rename_key(key: str) -> str:
 
 
 def rename_keys(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of DiariZen's or `transformers`' WavLM, with our names and shapes"""
+    """Rename and reshape the weights of DiariZen's or `transformers`' WavLM as in ours"""
     converted = {rename_key(key): tensor for key, tensor in state_dict.items()}
     for key, tensor in converted.items():
         if key.endswith(".gate_constant"):

@@ -1,4 +1,4 @@
-"""Which weights of an encoder go with which gates"""
+"""Weights of an encoder that are removed with gates"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class GatedWeights:
     size: int = 1
 
     def indices(self) -> Tensor:
-        """Indices, along these dimensions, of what is open in evaluation mode"""
+        """Indices, along these dimensions, of units that are open in evaluation mode"""
         kept = self.gates.kept()
         offsets = torch.arange(self.size, device=kept.device)
         return (kept[:, None] * self.size + offsets).flatten()
@@ -51,7 +51,7 @@ class GatedWeights:
 
 
 def gated_weights(wavlm: WavLM) -> Iterator[GatedWeights]:
-    """Weights that go with each of the gates of an encoder"""
+    """Iterate over the gates of an encoder, with their weights"""
     yield from _channels(wavlm)
     for index, layer in enumerate(wavlm.layers):
         if layer.attention is not None:

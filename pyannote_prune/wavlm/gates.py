@@ -1,4 +1,4 @@
-"""Gates that learn to be open or closed"""
+"""Hard concrete gates"""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HardConcrete(nn.Module):
     drop_rate : float, optional
         Initial probability of being closed, in (0, 1). Defaults to 0.01.
     min_open : int, optional
-        Number of gates that stay open in evaluation mode whatever happens. Defaults to 0.
+        Minimum number of open gates in evaluation mode. Defaults to 0.
     beta : float, optional
         Temperature of the concrete distribution. Defaults to 2/3.
     gamma, zeta : float, optional
@@ -68,7 +68,7 @@ class HardConcrete(nn.Module):
         beta: float = 2 / 3,
         gamma: float = -0.1,
         zeta: float = 1.1,
-    ):
+    ) -> None:
         super().__init__()
         if not 0 < drop_rate < 1:
             raise ValueError(
@@ -166,8 +166,8 @@ class HardConcrete(nn.Module):
         return torch.sigmoid(SHARPNESS * self.log_alpha / self.beta)
 
     @torch.no_grad()
-    def settle(self, is_open: Tensor):
-        """Open some gates at exactly 1, and close the others, whatever is drawn
+    def settle(self, is_open: Tensor) -> None:
+        """Open some gates at exactly 1, and close the others, in both modes
 
         Parameters
         ----------

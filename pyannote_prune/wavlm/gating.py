@@ -1,4 +1,4 @@
-"""Attaching gates to an encoder, and removing what they close
+"""Attach gates to an encoder, and remove closed units
 
 The only place where shapes change.
 """
@@ -19,14 +19,14 @@ from .layer import TransformerLayer
 
 
 def attach_gates(wavlm: WavLM, units: Collection[str]) -> WavLM:
-    """Same encoder, with gates
+    """Copy an encoder, with gates
 
     Parameters
     ----------
     wavlm : WavLM
         Left as it was. Must not have gates.
     units : tuple of str
-        What gets gates (see `WavLM`).
+        Units that get gates (see `WavLM`).
 
     Raises
     ------
@@ -45,7 +45,7 @@ def attach_gates(wavlm: WavLM, units: Collection[str]) -> WavLM:
 
 
 def remove_gates(wavlm: WavLM) -> WavLM:
-    """Smaller encoder, without gates, that computes the same in evaluation mode
+    """Make a smaller encoder, without gates, that has the same output in evaluation mode
 
     Values of gates that are left are folded into the weights that come next.
 
@@ -67,16 +67,16 @@ def remove_gates(wavlm: WavLM) -> WavLM:
             for key in weights.keys() & set(keys):
                 weights[key] = weights[key].index_select(dimension, gated.indices())
     pruned = WavLM(pruned_config(wavlm)).to(wavlm.norm.weight)
-    # blocks that are gone have no weights any more
+    # removed blocks have no weights
     pruned.load_state_dict({key: weights[key] for key in pruned.state_dict()})
     return pruned.train(wavlm.training)
 
 
 def settle_gates(wavlm: WavLM, is_open: Sequence[Tensor]) -> WavLM:
-    """Same gated encoder with some gates open, at exactly 1, and the others closed
+    """Copy a gated encoder, with some gates open, at exactly 1, and the others closed
 
-    Values that gates had are folded into the weights that come next, those of closed gates
-    included: an encoder is what training made of it, however many of its units are kept.
+    Former values of gates are folded into the next weights, also for gates that are now closed:
+    the choice of gates does not change the weights of units that are kept.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def settle_gates(wavlm: WavLM, is_open: Sequence[Tensor]) -> WavLM:
 
 
 def pruned_config(wavlm: WavLM) -> WavLMConfig:
-    """Structure of what `remove_gates` returns"""
+    """Structure of the encoder that `remove_gates` returns"""
     convolutions = [
         shape if convolution.gate is None else replace(shape, channels=len(convolution.gate.kept()))
         for shape, convolution in zip(
@@ -112,7 +112,7 @@ def _kept_heads(layer: TransformerLayer, shape: LayerConfig) -> tuple[int, ...]:
         return ()
     if layer.attention.gate is None:
         return shape.heads
-    # indices are those of the dense encoder, however often it is pruned
+    # indices in the dense encoder, also after several prunings
     return tuple(shape.heads[i] for i in layer.attention.gate.kept().tolist())
 
 

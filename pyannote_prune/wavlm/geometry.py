@@ -1,6 +1,6 @@
-"""Where frames come from
+"""Number of frames, and receptive field
 
-Convolutions are not padded, so that frame `i` sees samples `i * hop` to `i * hop + size - 1`,
+Convolutions are not padded: frame `i` covers samples `i * hop` to `i * hop + size - 1`,
 with a hop of 320 samples (20 ms) and a receptive field of 400 samples (25 ms) for WavLM.
 """
 
@@ -14,7 +14,7 @@ from .config import ConvolutionConfig
 def frames_per_convolution(
     convolutions: Sequence[ConvolutionConfig], num_samples: int
 ) -> list[int]:
-    """Number of output frames of each convolution, 0 where the input is too short
+    """Compute the number of output frames of each convolution, 0 if the input is too short
 
     Examples
     --------
@@ -30,7 +30,7 @@ def frames_per_convolution(
 
 
 def receptive_field_size(convolutions: Sequence[ConvolutionConfig], num_frames: int = 1) -> int:
-    """Number of samples seen by `num_frames` consecutive frames"""
+    """Compute the number of samples that `num_frames` consecutive frames cover"""
     size = num_frames
     for convolution in reversed(convolutions):
         size = (size - 1) * convolution.stride + convolution.kernel

@@ -1,4 +1,4 @@
-"""WavLM from `transformers`"""
+"""Load WavLM in Hugging Face layout"""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .foreign_names import rename_keys
 from .presets import PRESETS
 from .weights import load_exactly, refuse_differences
 
-# what we read in `config.json`. The rest goes nowhere: code of its own, kernels to download and
-# run, quantizers to import are among what `transformers` would find there.
+# Options of `config.json` that are read. Others are ignored: with some of them, `transformers`
+# would import code of the folder, download and run kernels, or import quantizers.
 REQUIRED = {
     "hidden_act": "gelu",
     "feat_extract_activation": "gelu",
@@ -34,12 +34,12 @@ OPTIONS = (
     *("hidden_dropout", "attention_dropout", "activation_dropout", "layerdrop"),
 )
 
-# what damaged weights raise
+# errors that damaged weights raise
 DAMAGED = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError)
 
 
 def load_huggingface(source: str | Path) -> WavLM:
-    """Pretrained encoder from the hub or from a local folder
+    """Load a pretrained encoder from the hub or from a local folder
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def _read_config(source: str | Path) -> transformers.WavLMConfig:
     return config
 
 
-def _check_shards(folder: Path):
-    """Refuse weights in several files, some of which are out of their folder"""
+def _check_shards(folder: Path) -> None:
+    """Refuse weights in several files if one of them is outside of the folder"""
     for index in folder.glob("*.index.json"):
         for name in _shards(index):
             if find_inside(folder, name) is None:
@@ -111,7 +111,7 @@ def _shards(index: Path) -> list[Any]:
 
 
 def _is_damaged(error: BaseException | None) -> bool:
-    """Whether weights are to blame: before version 5, `transformers` hides it in an OSError"""
+    """Whether weights are damaged, which `transformers` before 5 raises as an OSError"""
     while error is not None and not isinstance(error, DAMAGED):
         error = error.__context__
     return error is not None
@@ -133,19 +133,19 @@ def _not_found(source: str | Path, error: OSError) -> OSError:
 def from_transformers(
     model: transformers.WavLMModel, normalize_waveform: bool | None = None
 ) -> WavLM:
-    """Same encoder as that of `transformers`
+    """Convert an encoder of `transformers`
 
     Parameters
     ----------
     model : transformers.WavLMModel
         Left as it was.
     normalize_waveform : bool, optional
-        `transformers` leaves this to its feature extractor. Defaults to what WavLM was trained
-        with: true for models that normalize every convolution (Large), false for others (Base).
+        In `transformers`, an option of its feature extractor. Defaults to its value in the training
+        of WavLM: true for models that normalize every convolution (Large), false for others (Base).
     """
     wavlm = WavLM(config_from_transformers(model.config, normalize_waveform))
     state_dict = rename_keys(model.state_dict())
-    # frames masked for pretraining, and a scale that only pruned encoders need
+    # embedding of masked frames, for pretraining, and scale, for pruned encoders only
     state_dict.pop("masked_spec_embed", None)
     state_dict["extractor.scale"] = wavlm.extractor.scale.data
     load_exactly(wavlm, state_dict, "the `transformers` model")
@@ -155,12 +155,12 @@ def from_transformers(
 def config_from_transformers(
     config: transformers.WavLMConfig, normalize_waveform: bool | None = None
 ) -> WavLMConfig:
-    """Structure of a `transformers` encoder
+    """Convert the configuration of a `transformers` encoder
 
     Raises
     ------
     ValueError
-        If an option differs from those of WavLM: the message names it.
+        If an option has a value that WavLM does not have: the message names it.
     """
     for name, value in REQUIRED.items():
         if getattr(config, name) != value:
@@ -194,11 +194,11 @@ def config_from_transformers(
     )
 
 
-def _check_report(report: dict, source: str | Path):
-    """Refuse weights that `transformers` would have completed at random"""
+def _check_report(report: dict, source: str | Path) -> None:
+    """Refuse incomplete weights, to which `transformers` adds random ones"""
     refuse_differences(
         {
-            # frames masked for pretraining: never used here
+            # embedding of masked frames, for pretraining only
             "missing": sorted(set(report["missing_keys"]) - {"masked_spec_embed"}),
             "unexpected": sorted(report["unexpected_keys"]),
             "misshapen": [

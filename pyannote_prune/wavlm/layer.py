@@ -15,12 +15,12 @@ from .units import ATTENTION, FEED_FORWARD
 
 
 class TransformerLayer(nn.Module):
-    """Attention and feed-forward blocks, either of which may be gone
+    """Attention and feed-forward blocks, either of which may have been removed
 
-    Without its block, a post-norm layer still normalizes; a pre-norm one does not.
+    In place of a removed block, a post-norm layer still normalizes; a pre-norm layer does not.
     """
 
-    def __init__(self, config: WavLMConfig, shape: LayerConfig, units: Collection[str]):
+    def __init__(self, config: WavLMConfig, shape: LayerConfig, units: Collection[str]) -> None:
         super().__init__()
         self.norm_first = config.norm_first
         self.attention = self.feed_forward = None
@@ -35,7 +35,7 @@ class TransformerLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.embed_dim)
         self.dropout = nn.Dropout(config.dropout)
 
-        # parameters that take no part in the output take no part in training
+        # parameters that the output does not depend on are not trained
         if self.norm_first:
             self.attention_norm.requires_grad_(self.attention is not None)
             self.feed_forward_norm.requires_grad_(self.feed_forward is not None)

@@ -1,4 +1,4 @@
-"""Normalization that pruning leaves unchanged"""
+"""Normalization over open channels"""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 class OpenLayerNorm(nn.LayerNorm):
     """LayerNorm over open channels
 
-    Once closed channels are removed, LayerNorm no longer sees them. Statistics of open channels
-    alone are what it computes then, and what is computed here before.
+    Statistics are computed over open channels only, as LayerNorm does once closed channels are
+    removed.
     """
 
     def forward(self, features: Tensor, gates: Tensor | None = None) -> Tensor:
@@ -21,7 +21,7 @@ class OpenLayerNorm(nn.LayerNorm):
         ----------
         features : (..., num_channels) torch.Tensor
         gates : (num_channels,) torch.Tensor, optional
-            Closed channels are those whose gate is 0. They come out as 0.
+            A channel is closed if its gate is 0. Its output is then 0.
         """
         if gates is None:
             return super().forward(features)

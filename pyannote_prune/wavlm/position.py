@@ -1,4 +1,4 @@
-"""The two ways in which WavLM knows about time"""
+"""Positional convolution and relative position bias"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .config import WavLMConfig
 class WeightNorm(nn.Module):
     """Weight of a convolution as magnitudes, one for each position in the kernel, and directions
 
-    Names of parameters are those of torch's `weight_norm`, whose modules cannot be pickled.
+    Parameters have the names of torch's `weight_norm`, whose modules cannot be pickled.
 
     References
     ----------
@@ -23,30 +23,30 @@ class WeightNorm(nn.Module):
     of Deep Neural Networks", NeurIPS 2016.
     """
 
-    def __init__(self, weight: Tensor):
+    def __init__(self, weight: Tensor) -> None:
         super().__init__()
         # (1, 1, kernel), then (num_outputs, num_inputs, kernel)
         self.original0 = nn.Parameter(torch.norm_except_dim(weight, 2, dim=2))
         self.original1 = nn.Parameter(weight)
 
     def forward(self) -> Tensor:
-        # as torch computes it, to the last bit: trainings of 0.1.0 go on as they would have
+        # as torch computes it, to the last bit: trainings that 0.1.0 began can be resumed exactly
         return torch._weight_norm(self.original1, self.original0, 2)
 
 
 class NormalizedConvolution(nn.Module):
     """Convolution of a sequence with a normalized weight, in the precision of autocast
 
-    On CPU, groups of less than 16 channels are in single precision all the same: with the matrix
-    units of recent x86 processors (AMX) and kernels of 8 frames or more, oneDNN gives other values
-    altogether in bfloat16 (torch 2.14.1).
+    On CPU, groups of fewer than 16 channels are always in single precision: with the matrix units
+    of recent x86 processors (AMX) and kernels of 8 frames or more, oneDNN computes wrong values in
+    bfloat16 (torch 2.14.1).
     """
 
-    def __init__(self, channels: int, kernel: int, groups: int):
+    def __init__(self, channels: int, kernel: int, groups: int) -> None:
         super().__init__()
         self.kernel, self.padding, self.groups = kernel, kernel // 2, groups
         self.channels_per_group = channels // groups
-        # draws as many random numbers as 0.1.0 did: models with the same seed start the same
+        # draws as many random numbers as 0.1.0, so that a seed gives the same initial weights
         conv = nn.Conv1d(channels, channels, kernel, groups=groups)
         # as in wav2vec 2.0 (Baevski et al., 2020)
         nn.init.normal_(conv.weight, std=math.sqrt(4 / (kernel * channels)))
@@ -72,7 +72,7 @@ class NormalizedConvolution(nn.Module):
 class PositionalConvolution(nn.Module):
     """Convolutional position embedding, to be added to its input"""
 
-    def __init__(self, config: WavLMConfig):
+    def __init__(self, config: WavLMConfig) -> None:
         super().__init__()
         self.conv = NormalizedConvolution(
             config.embed_dim, config.position_kernel, config.position_groups
@@ -92,7 +92,7 @@ class RelativePositionBias(nn.Module):
     layer, so that other layers still have it when the attention of that layer is pruned.
     """
 
-    def __init__(self, config: WavLMConfig):
+    def __init__(self, config: WavLMConfig) -> None:
         super().__init__()
         self.max_distance = config.max_distance
         self.embedding = nn.Embedding(config.num_buckets, config.num_heads)
@@ -111,7 +111,7 @@ class RelativePositionBias(nn.Module):
         bias = self.embedding(buckets.to(self.embedding.weight.device)).T
         # bias: (num_heads, 2 * num_frames - 1), from the farthest key on the left to the right
 
-        # query i looks at distances -i to num_frames - 1 - i
+        # query i has keys at distances -i to num_frames - 1 - i
         return bias.unfold(1, num_frames, 1).flip(1)
 
 

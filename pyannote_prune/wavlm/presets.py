@@ -1,10 +1,10 @@
 """Published WavLM structures, and a tiny one
 
-Dense ones are those of Chen et al. (see `WavLMConfig`). The pruned ones are those of the models
-released with Han et al., "Fine-tune Before Structured Pruning: Towards Compact and Accurate
+Dense ones are from Chen et al. (see `WavLMConfig`). Pruned ones are from the models released with
+Han et al., "Fine-tune Before Structured Pruning: Towards Compact and Accurate
 Self-Supervised Models for Speaker Diarization", Interspeech 2025, as
 `BUT-FIT/diarizen-wavlm-base-s80-md` and `BUT-FIT/diarizen-wavlm-large-s80-md`. The tiny one is for
-trying recipes: nobody published weights for it.
+trying recipes: there are no pretrained weights for it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BASE = {"embed_dim": 768, "num_heads": 12}
 
 
 def dense(num_layers: int, neurons: int, channels: int = 512, **options: Any) -> dict[str, Any]:
-    """Encoder with everything in place, in plain values"""
+    """Describe a dense encoder in plain values"""
     heads = list(range(options["num_heads"]))
     return {
         "convolutions": convolutions([channels] * len(GEOMETRY)),
@@ -39,7 +39,7 @@ def dense(num_layers: int, neurons: int, channels: int = 512, **options: Any) ->
 def pruned(
     channels: Sequence[int], layers: Sequence[tuple[tuple[int, ...], int]], **options: Any
 ) -> dict[str, Any]:
-    """Encoder with these channels, and with the heads and the number of neurons of each layer"""
+    """Describe a pruned encoder: channels, then heads and number of neurons of each layer"""
     return {
         "convolutions": convolutions(channels),
         "layers": [{"heads": list(heads), "neurons": neurons} for heads, neurons in layers],
@@ -48,7 +48,7 @@ def pruned(
 
 
 def convolutions(channels: Sequence[int]) -> list[dict[str, int]]:
-    """WavLM convolutions with these numbers of channels"""
+    """Describe the convolutions of WavLM with these numbers of channels"""
     return [
         {"channels": count, "kernel": kernel, "stride": stride}
         for count, (kernel, stride) in zip(channels, GEOMETRY, strict=True)

@@ -1,4 +1,4 @@
-"""Units of pruning: what gates can be attached to"""
+"""Units of pruning, which gates can be attached to"""
 
 from __future__ import annotations
 
@@ -27,13 +27,21 @@ class Unit:
     min_open: int = 0
 
     def gates(self, num_units: int, units: Collection[str]) -> HardConcrete | None:
-        """Gates of a module with that many units, if this kind is among `units`"""
+        """Make the gates of a module, if this kind is among `units`
+
+        Parameters
+        ----------
+        num_units : int
+            Number of units of the module.
+        units : collection of str
+            Kinds of units that have gates.
+        """
         if self.name not in units:
             return None
         return HardConcrete(num_units, self.drop_rate, self.min_open)
 
 
-# without any channel, nothing would be left of the waveform
+# without any channel, features would not depend on the waveform
 CHANNEL = Unit("channel", 0.01, min_open=1)
 HEAD = Unit("head", 0.01)
 NEURON = Unit("neuron", 0.5)
@@ -44,8 +52,8 @@ FEED_FORWARD = Unit("feed_forward", 0.01)
 UNITS = {unit.name: unit for unit in (CHANNEL, HEAD, NEURON, ATTENTION, FEED_FORWARD)}
 
 
-def check_units(units: Collection[str], config: WavLMConfig):
-    """Refuse units that do not exist, or that an encoder has none of"""
+def check_units(units: Collection[str], config: WavLMConfig) -> None:
+    """Refuse units that do not exist, or that are not in the encoder"""
     if isinstance(units, str) or len(set(units)) != len(units) or not set(units) <= set(UNITS):
         raise ValueError(
             f"`units` must be different names among {', '.join(map(repr, UNITS))}, found {units!r}."

@@ -1,4 +1,4 @@
-"""Samples that networks can take"""
+"""Check the type of samples"""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-# what samples of each type are divided by
+# divisors of integer samples, by type
 LARGEST = {"int16": 2**15, "int32": 2**31}
 
 
-def check_samples(samples: Any, name: str = "waveforms"):
+def check_samples(samples: Any, name: str = "waveforms") -> None:
     """Check that samples are floating-point numbers in a tensor
 
     Parameters
@@ -18,12 +18,12 @@ def check_samples(samples: Any, name: str = "waveforms"):
     samples : torch.Tensor
         Any shape.
     name : str, optional
-        Of that argument, for messages.
+        Name of the argument, for messages.
 
     Raises
     ------
     ValueError
-        If they are not: the message gives their type, and says how to convert them.
+        If they are not: the message has their type, and code that converts them.
     """
     dtype = str(getattr(samples, "dtype", "")).removeprefix("torch.")
     if isinstance(samples, Tensor) and samples.is_floating_point():

@@ -20,7 +20,7 @@ def is_state_dict(content: Any) -> bool:
 
 
 def _is_plain(tensor: Any) -> bool:
-    """Whether this is a tensor whose elements are all in memory, once each"""
+    """Whether this is a dense tensor whose elements all have their own memory"""
     if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
         return False
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested:
@@ -29,21 +29,21 @@ def _is_plain(tensor: Any) -> bool:
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
-def check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str):
-    """Compare two state dicts, and refuse weights that no training gives
+def check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:
+    """Compare two state dicts, and refuse weights that are not finite
 
     Parameters
     ----------
     expected, found : dict of torch.Tensor
-        What the network has, and what the file has.
+        State dicts of the network and of the file.
     source : str
-        Where `found` comes from, for the message.
+        Name of the file, for the message.
 
     Raises
     ------
     ValueError
-        If they differ, or are not finite: the message lists missing, unexpected, misshapen and
-        other keys that are wrong.
+        If they differ, or if weights are not finite: the message lists missing, unexpected,
+        misshapen and other keys that are wrong.
     """
     if not is_state_dict(found):
         raise ValueError(f"The state dict of {source} must be made of names and plain tensors.")
@@ -60,18 +60,18 @@ def check_keys(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], sour
             for key in expected
             if key in found and _kind(expected[key]) != _kind(found[key])
         ],
-        # models would be silent about it, and output NaN
+        # models would output NaN without any error
         "not finite": [key for key in found if not found[key].float().isfinite().all()],
     }
     refuse_differences(differences, source)
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool]:
-    """What conversion does not change: it rounds, but does not drop fractions or imaginary parts"""
+    """Kind of numbers: loading may round weights, but not drop fractions or imaginary parts"""
     return tensor.is_floating_point(), tensor.is_complex()
 
 
-def refuse_differences(differences: Mapping[str, Sequence[str]], source: str):
+def refuse_differences(differences: Mapping[str, Sequence[str]], source: str) -> None:
     """Raise an error that lists `differences` by kind, if there is any"""
     lines = [
         f"{len(keys)} {kind}: {_enumerate(keys)}" for kind, keys in differences.items() if keys
@@ -79,12 +79,12 @@ def refuse_differences(differences: Mapping[str, Sequence[str]], source: str):
     if lines:
         raise ValueError(
             f"Weights of {source} do not fit this network: nothing was loaded. "
-            "Check that they come from the model that they claim to be.\n" + "\n".join(lines)
+            "Check that they come from the right model.\n" + "\n".join(lines)
         )
 
 
-def load_exactly(module: nn.Module, state_dict: Mapping[str, Tensor], source: str):
-    """Load a state dict whose keys and shapes must be those of `module`"""
+def load_exactly(module: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict, which must have the keys and shapes of `module`"""
     check_keys(module.state_dict(), state_dict, source)
     module.load_state_dict(state_dict)
 

@@ -100,7 +100,7 @@ def test_lack_of_space_is_an_error_that_names_the_file(tmp_path, write):
     assert caught.value.errno == errno.EFBIG
     assert str(caught.value) == (
         f"{str(path)!r} could not be written (File too large): free some space, then run the same "
-        "command again. It goes on from what is complete."
+        "command again. Files that are complete are kept."
     )
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["file"]

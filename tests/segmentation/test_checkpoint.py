@@ -120,7 +120,9 @@ def test_checkpoint_of_another_class_is_refused(path):
     for load in (load_checkpoint, WavLMSegmentation.from_pretrained):
         with pytest.raises(ValueError, match=r"WavLMSegmentation, found PyanNet.*`Model.from_pre"):
             load(path)
-    with pytest.raises(ValueError, match="must be that of a WavLMSegmentation, found PyanNet"):
+    with pytest.raises(
+        ValueError, match="must be a checkpoint of WavLMSegmentation, found PyanNet"
+    ):
         WavLMSegmentation.load_from_checkpoint(
             path, wavlm=tiny_config(), conformer=CONFORMER, weights_only=False
         )

@@ -55,7 +55,9 @@ def test_anything_but_a_dictionary_is_refused(plain):
 
 
 def test_specifications_of_several_tasks_or_of_embeddings_are_refused():
-    with pytest.raises(ValueError, match="must be those of one task"):
+    with pytest.raises(
+        ValueError, match="must be `Specifications` of pyannote.audio, for one task"
+    ):
         specifications_to_dict((powerset_specifications(2.0, 3, 2),) * 2)
     embedding = Specifications(Problem.REPRESENTATION, Resolution.CHUNK, duration=2.0)
     with pytest.raises(ValueError, match=r"`specifications.\w+` must be"):

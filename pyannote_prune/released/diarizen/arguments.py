@@ -1,4 +1,4 @@
-"""What `config.toml` says, with every value checked"""
+"""Arguments in `config.toml`, with every value checked"""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class ModelArguments:
 
 @dataclass(frozen=True)
 class Window:
-    """Windows on which a released model is used, if that is not what it was trained on"""
+    """Window length at inference, if it differs from training"""
 
     seg_duration: float | None = rule(None, above=0)
 
 
 @dataclass(frozen=True)
 class Inference:
-    """How windows are processed"""
+    """Processing of windows"""
 
     segmentation_step: float = rule(above=0, maximum=1)
     batch_size: int = rule(minimum=1)
@@ -52,7 +52,7 @@ class Inference:
 
 @dataclass(frozen=True)
 class Clustering:
-    """What all clusterings have"""
+    """Arguments of all clusterings"""
 
     min_speakers: int = rule(minimum=1)
     max_speakers: int = rule(minimum=1)
@@ -61,7 +61,7 @@ class Clustering:
 
 @dataclass(frozen=True)
 class VBx(Clustering):
-    """Bayesian clustering after an agglomerative one. pyannote.audio has some values built in"""
+    """Bayesian clustering after an agglomerative one. Some values are fixed in pyannote.audio"""
 
     Fa: float = rule(above=0)
     Fb: float = rule(above=0)
@@ -82,13 +82,13 @@ CLUSTERING = {"VBxClustering": VBx, "AgglomerativeClustering": Agglomerative}
 
 @dataclass(frozen=True)
 class Method:
-    """Which of them"""
+    """Name of the clustering"""
 
     method: str = rule(choices=tuple(CLUSTERING))
 
 
 def known(cls: type[Arguments], config: Mapping[str, Any], name: str) -> Arguments:
-    """Arguments of a section of `config.toml`, which may have others"""
+    """Read the arguments in `cls` from a section of `config.toml`, and ignore others"""
     arguments = config.get(name, {}).get("args", {})
     names = [field.name for field in fields(cls)]
     return section(cls, {k: v for k, v in arguments.items() if k in names}, f"{name}.args")

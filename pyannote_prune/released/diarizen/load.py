@@ -1,4 +1,4 @@
-"""Released models"""
+"""Load released models"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .repository import CONFIG, WEIGHTS, find_repository, read_config
 from .structure import find_structure, read_wavlm_file
 from .weights import convert_state_dict
 
-# options that no released model uses
+# options that no released model uses, and that must be false
 UNSUPPORTED = ("use_posi", "output_activate_function")
 
 # arguments of torchaudio's Conformer, and DiariZen's names for them
@@ -61,8 +61,7 @@ def load_diarizen(
     Returns
     -------
     model : WavLMSegmentation
-        In evaluation mode. Its specifications, window length included, are those of
-        `config.toml`.
+        In evaluation mode. Its specifications, window length included, come from `config.toml`.
 
     Raises
     ------
@@ -110,7 +109,7 @@ def _load_wavlm_file(path: Path) -> WavLMSegmentation:
     structure, state_dict = read_wavlm_file(path)
     weights = rename_keys(state_dict)
     try:
-        # no memory until it is known that the file has these weights, whatever it claims
+        # no memory until it is known that the file has these weights
         with torch.device("meta"):
             outline = WavLM(structure).state_dict()
     except (RuntimeError, OverflowError, TypeError) as error:
@@ -131,7 +130,7 @@ def _read_weights(path: Path) -> Mapping[str, Tensor]:
     return state_dict
 
 
-def _check_supported(arguments: ModelArguments):
+def _check_supported(arguments: ModelArguments) -> None:
     for name in UNSUPPORTED:
         if value := getattr(arguments, name):
             raise ValueError(
@@ -139,7 +138,7 @@ def _check_supported(arguments: ModelArguments):
                 "model uses, is not supported."
             )
     if arguments.sample_rate != 16000:
-        refuse("model.args.sample_rate", "16000 (Hz), that of WavLM", arguments.sample_rate)
+        refuse("model.args.sample_rate", "16000 (Hz), as for WavLM", arguments.sample_rate)
     if arguments.selected_channel != 0:
         warnings.warn(
             f"This model was trained on channel {arguments.selected_channel} of its recordings "
@@ -149,7 +148,7 @@ def _check_supported(arguments: ModelArguments):
         )
 
 
-def _check_dimensions(arguments: ModelArguments, wavlm: WavLMConfig):
+def _check_dimensions(arguments: ModelArguments, wavlm: WavLMConfig) -> None:
     found = {"wavlm_layer_num": wavlm.num_layers + 1, "wavlm_feat_dim": wavlm.embed_dim}
     for name, value in found.items():
         if getattr(arguments, name) != value:

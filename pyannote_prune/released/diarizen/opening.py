@@ -1,4 +1,4 @@
-"""Whether a source is a model released by DiariZen"""
+"""Open models released by DiariZen"""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def find_repository(
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
 ) -> Path:
-    """Local folder of a released repository, downloaded if necessary
+    """Find the local folder of a released repository, downloaded if necessary
 
     Raises
     ------
@@ -50,7 +50,7 @@ def find_repository(
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Content of `config.toml`, whose architecture must be that of `WavLMSegmentation`
+    """Read `config.toml`, whose architecture must be the one of `WavLMSegmentation`
 
     Raises
     ------

@@ -16,7 +16,7 @@ def load_settings(
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
 ) -> DiarizationSettings:
-    """Inference settings of a model released by DiariZen
+    """Load the inference settings of a model released by DiariZen
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def load_settings(
     except ValueError as error:
         raise ValueError(
             f"{str(folder / CONFIG)!r} does not have settings that pyannote.audio can reproduce: "
-            f"{error} Otherwise, give a `DiarizationSettings` of yours instead."
+            f"{error} Otherwise, give your own `DiarizationSettings`."
         ) from error
 
 
@@ -72,12 +72,17 @@ def find_plda(
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
 ) -> Path | None:
-    """Folder of the PLDA of a released model, if its clustering needs one and it comes with one
+    """Find the PLDA folder of a released model, if its clustering needs one
 
     Parameters
     ----------
     source, revision, token, cache_dir
         See `load_settings`.
+
+    Returns
+    -------
+    folder : Path or None
+        None if the clustering needs no PLDA, or if the repository has none.
     """
     folder = find_repository(source, revision, token, cache_dir)
     method = known(Method, read_config(folder), "clustering").method
@@ -86,7 +91,7 @@ def find_plda(
 
 
 def _parameters(clustering: Clustering) -> dict[str, Any]:
-    """Hyper-parameters of a clustering of pyannote.audio"""
+    """Hyper-parameters of the same clustering in pyannote.audio"""
     threshold = clustering.ahc_threshold
     if isinstance(clustering, VBx):
         return {"threshold": threshold, "Fa": clustering.Fa, "Fb": clustering.Fb}

@@ -1,4 +1,4 @@
-"""Models in the layout of released ones, for where the hub is out of reach"""
+"""Write models in the layout of released ones, for use without the hub"""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ HEAD_NAMES = {
 def write_stand_in(model: WavLMSegmentation, folder: str | Path) -> Path:
     """Write a model in the layout of released ones
 
-    Tests and tutorials then do with it what one does with a model of the hub. The inference
-    settings are those of released models, the window is that of the model.
+    Tests and tutorials use it in place of a model of the hub. The inference settings are the same
+    as in released models, except for the window length, which comes from the model.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def write_stand_in(model: WavLMSegmentation, folder: str | Path) -> Path:
     Returns
     -------
     folder : Path
-        What `load_diarizen` and `load_settings` take.
+        For `load_diarizen` and `load_settings`.
 
     Raises
     ------
@@ -104,8 +104,8 @@ def write_stand_in(model: WavLMSegmentation, folder: str | Path) -> Path:
     torch.save({"config": structure, "state_dict": wavlm}, folder / WAVLM_FILE)
     head = without_task_modules(model.state_dict())
     head = {key: value for key, value in head.items() if not key.startswith("wavlm.")}
-    whole = {f"wavlm_model.{key}": value for key, value in wavlm.items()} | _rename_head(head)
-    torch.save(whole, folder / WEIGHTS)
+    weights = {f"wavlm_model.{key}": value for key, value in wavlm.items()} | _rename_head(head)
+    torch.save(weights, folder / WEIGHTS)
     return folder
 
 

@@ -22,7 +22,7 @@ STRUCTURES = {
     "wavlm_large_s80_md": "large-s80-md",
 }
 
-# keys with the same meaning as fields of WavLMConfig
+# keys that have the meaning of a field of WavLMConfig
 SAME = {
     "encoder_embed_dim": "embed_dim",
     "extractor_conv_bias": "conv_bias",
@@ -66,12 +66,12 @@ CONV_NORMS = {"group_norm": "group", "layer_norm": "layer"}
 
 
 def find_structure(wavlm_src: str, folder: Path) -> WavLMConfig:
-    """Structure that `wavlm_src` names: a predefined one, or that of a file of the repository
+    """Find the structure named by `wavlm_src`: a predefined one, or in a file of the repository
 
     Raises
     ------
     ValueError
-        If it is neither, or lies outside of `folder`.
+        If it is neither, or if the file is outside of `folder`.
     """
     if isinstance(wavlm_src, str) and wavlm_src in STRUCTURES:
         return WavLMConfig.preset(STRUCTURES[wavlm_src])
@@ -88,12 +88,12 @@ def find_structure(wavlm_src: str, folder: Path) -> WavLMConfig:
 
 
 def read_wavlm_file(path: Path) -> tuple[WavLMConfig, dict[str, Tensor]]:
-    """Structure and state dict (with DiariZen's names) of a WavLM file
+    """Read structure and state dict (with DiariZen's names) of a WavLM file
 
     Raises
     ------
     ValueError
-        If the file holds anything else.
+        If the file has other contents.
     """
     content = read_safely(path)
     if (
@@ -113,7 +113,7 @@ def read_wavlm_file(path: Path) -> tuple[WavLMConfig, dict[str, Tensor]]:
 
 
 def convert_config(config: Mapping[str, Any]) -> WavLMConfig:
-    """Structure of a WavLM described by DiariZen
+    """Convert DiariZen's description of a WavLM encoder
 
     Raises
     ------

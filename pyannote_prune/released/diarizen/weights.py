@@ -1,4 +1,4 @@
-"""State dicts of DiariZen, with our names and shapes"""
+"""Convert state dicts of DiariZen"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...wavlm.foreign_names import rename_keys
 
 WAVLM_PREFIX = "wavlm_model."
 
-# names of the modules of the segmentation head, DiariZen's and ours, after those of WavLM
+# names of the modules of the segmentation head, in DiariZen and here
 HEAD_NAMES = {
     "weight_sum.weight": "layer_weights",
     "proj.": "projection.",
@@ -35,7 +35,7 @@ HEAD_NAMES = {
 
 
 def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of DiariZen's model, with our names and shapes"""
+    """Rename and reshape the weights of DiariZen's model as in `WavLMSegmentation`"""
     prefix = WAVLM_PREFIX
     encoder = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
     head = {_rename_head(k): v for k, v in state_dict.items() if not k.startswith(prefix)}
@@ -51,7 +51,7 @@ def _rename_head(key: str) -> str:
 
 
 def _stack_projections(head: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Queries, keys and values of the Conformer, stacked as PyTorch's attention has them"""
+    """Stack queries, keys and values of the Conformer, as in PyTorch's attention"""
     stacked = dict(head)
     for key in head:
         module, found, leaf = key.partition(".mha.mha.linearQ.")
@@ -63,6 +63,6 @@ def _stack_projections(head: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _fit(tensors: Sequence[Tensor]) -> bool:
-    """Whether these are three tensors to stack: names of others are left, for a readable error"""
+    """Whether these are three tensors to stack. Others keep their names, for a readable error"""
     kinds = {(tensor.shape, tensor.dtype) for tensor in tensors}
     return len(tensors) == 3 and len(kinds) == 1 and tensors[0].ndim > 0

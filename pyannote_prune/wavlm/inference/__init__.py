@@ -1,6 +1,6 @@
-"""WavLM at inference: same numbers, faster
+"""WavLM at inference: same results, faster
 
-What depends on weights alone is computed once. Nothing here is trained, nor has any gate.
+Values that depend on weights alone are computed once. There are neither gates nor gradients.
 """
 
 from .encoder import FrozenWavLM, is_plain

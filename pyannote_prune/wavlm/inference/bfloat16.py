@@ -6,12 +6,12 @@ import torch
 
 
 def supports_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are those of a processor, not an emulation
+    """Whether a device multiplies bfloat16 matrices natively
 
-    On processors that do not know it (x86 without AVX-512, for instance), they take seven times as
-    long as those in single precision.
+    On processors without bfloat16 (x86 without AVX-512, for instance), it is emulated: products
+    take seven times as long as in single precision.
     """
     if device.type != "cpu":
         return True
-    known = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return known is None or known()
+    is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return is_supported is None or is_supported()

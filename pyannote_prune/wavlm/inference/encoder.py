@@ -1,4 +1,4 @@
-"""The encoder"""
+"""WavLM encoder at inference"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .position import FrozenPosition, FrozenPositionBias
 
 
 class Encoder(Protocol):
-    """What is read of a `WavLM`, which imports this module"""
+    """Attributes of `WavLM`, a class that this module cannot import"""
 
     config: WavLMConfig
     inference_dtype: torch.dtype | None
@@ -44,7 +44,7 @@ class Encoder(Protocol):
     def modules(self) -> Iterator[nn.Module]: ...
 
 
-# what encoders are made of
+# classes of modules in encoders
 MODULES = frozenset(
     {
         Attention,
@@ -71,7 +71,7 @@ MODULES = frozenset(
     }
 )
 
-# of each weight, to see changes made through `.data`
+# number of values of each weight that are compared, to detect changes through `.data`
 NUM_SAMPLES = 4
 
 
@@ -81,10 +81,10 @@ class FrozenWavLM:
     Parameters
     ----------
     wavlm : WavLM
-        Its `inference_dtype` is that of matrix products.
+        Matrix products are in its `inference_dtype`.
     """
 
-    def __init__(self, wavlm: Encoder):
+    def __init__(self, wavlm: Encoder) -> None:
         self.origin = Fingerprint(wavlm)
         device, dtype = wavlm.norm.weight.device, wavlm.inference_dtype or wavlm.norm.weight.dtype
         on_cpu = device.type == "cpu"
@@ -118,13 +118,13 @@ class FrozenWavLM:
 
 
 class Fingerprint:
-    """What tells weights from others, and from what they were
+    """Fingerprint of weights, to detect changes
 
     Weights that are loaded, moved, converted or modified in place have other addresses or other
-    versions. Those that are modified through `.data` have not: a few values of each are compared.
+    versions. A change through `.data` keeps both: a few values of each weight are compared.
     """
 
-    def __init__(self, wavlm: Encoder):
+    def __init__(self, wavlm: Encoder) -> None:
         self.identity = identity(wavlm)
         self.samples = [_sample(weight) for weight in wavlm.parameters()]
         self.values = torch.cat(self.samples)
@@ -152,9 +152,9 @@ def _sample(weight: Tensor) -> Tensor:
 
 
 def is_plain(wavlm: Encoder) -> bool:
-    """Whether an encoder is made of what this package was written for, all in evaluation mode
+    """Whether all modules of an encoder are unmodified, and in evaluation mode
 
-    Layers that were wrapped, replaced, quantized or hooked have to run themselves.
+    Layers that were wrapped, replaced, quantized or hooked have their own forward pass.
     """
     modules = (module for module in wavlm.modules() if module is not wavlm)
     return (

@@ -1,8 +1,8 @@
 """Feature extractor at inference
 
-On a CPU, each convolution is one matrix product over features as they lie in memory, one row a
-frame: what an output frame sees are consecutive rows, hence one row of a matrix that overlaps the
-next one.
+On a CPU, each convolution is one matrix product. Features have one row per frame in memory: the
+receptive field of an output frame is a range of consecutive rows, i.e. one row of a matrix whose
+rows overlap.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ..extractor import Convolution, FeatureExtractor, FeatureProjection
 from ..geometry import receptive_field_size
 from .linear import FrozenLinear
 
-# matrix products are up to 1.5 times faster when numbers of columns are multiples of that
+# matrix products are up to 1.5 times faster if numbers of columns are multiples of this number
 ALIGNMENT = 16
 
-# number of frames to compute at a time: what a convolution writes is then still in the cache of the
-# processor when the next one reads it
+# number of frames to compute at a time: the output of a convolution is then still in the cache of
+# the processor when the next one reads it
 NUM_FRAMES = 100
 
 
 class FrozenExtractor:
-    """Same features as those of an extractor without gates, two seconds at a time
+    """Feature extractor without gates, two seconds at a time
 
     Parameters
     ----------
@@ -37,10 +37,13 @@ class FrozenExtractor:
     config : WavLMConfig
         Structure of its encoder.
     dtype : torch.dtype
-        Of matrix products. The first convolution and normalizations keep that of the extractor.
+        Type of matrix products. The first convolution and normalizations keep the type of the
+        extractor.
     """
 
-    def __init__(self, extractor: FeatureExtractor, config: WavLMConfig, dtype: torch.dtype):
+    def __init__(
+        self, extractor: FeatureExtractor, config: WavLMConfig, dtype: torch.dtype
+    ) -> None:
         self.size = receptive_field_size(config.convolutions)
         self.hop = receptive_field_size(config.convolutions, 2) - self.size
         first, *others = extractor.convolutions
@@ -82,13 +85,13 @@ class FrozenExtractor:
 
 
 class FrozenConvolution:
-    """Convolution, normalization over channels (not always), GELU
+    """Convolution, normalization over channels (optional), GELU
 
     Parameters
     ----------
     convolution : Convolution
     num_inputs : int
-        Number of channels of features: those that come after the inputs of the convolution are 0.
+        Number of channels of features. Channels after the inputs of the convolution are 0.
     dtype : torch.dtype
 
     Attributes
@@ -97,7 +100,7 @@ class FrozenConvolution:
         Number of channels of outputs, likewise.
     """
 
-    def __init__(self, convolution: Convolution, num_inputs: int, dtype: torch.dtype):
+    def __init__(self, convolution: Convolution, num_inputs: int, dtype: torch.dtype) -> None:
         conv = convolution.conv
         (self.kernel,), (self.stride,) = conv.kernel_size, conv.stride
         self.norm = convolution.norm if isinstance(convolution.norm, nn.LayerNorm) else None
@@ -144,11 +147,11 @@ class FrozenConvolution:
 class NormalizedConvolution:
     """First convolution, normalization of each channel over time, GELU
 
-    Mean and variance of a channel follow from those of the samples that it sees: normalization is
-    then another weight and another bias of the convolution, which depend on the waveform.
+    Mean and variance of a channel are computed from mean and covariance of the samples: weight and
+    bias of the convolution are changed for each waveform, so that its output is normalized.
     """
 
-    def __init__(self, convolution: Convolution):
+    def __init__(self, convolution: Convolution) -> None:
         conv, norm = convolution.conv, convolution.norm
         (self.kernel,), (self.stride,) = conv.kernel_size, conv.stride
         more = -conv.out_channels % ALIGNMENT
@@ -161,19 +164,19 @@ class NormalizedConvolution:
         self.eps = norm.eps
 
     def fit(self, waveform: Tensor) -> Callable[[Tensor], Tensor]:
-        """Convolution that normalizes a waveform
+        """Make the convolution for one waveform
 
         Parameters
         ----------
         waveform : (num_samples,) torch.Tensor
-            All of it.
+            Complete waveform.
 
         Returns
         -------
         convolution : callable
-            From (num_samples, 1), some of it, to (num_frames, num_outputs).
+            From a part of the waveform, (num_samples, 1), to (num_frames, num_outputs).
         """
-        # squares need all their digits
+        # squares need double precision
         samples = waveform.double()
         offset = samples.mean()
         samples = (samples - offset).unfold(0, self.kernel, self.stride).contiguous()
@@ -195,9 +198,11 @@ class NormalizedConvolution:
 
 
 class PlainExtractor:
-    """Extractor as it is, for devices whose convolutions are fast"""
+    """Unchanged extractor, for devices with fast convolutions"""
 
-    def __init__(self, extractor: FeatureExtractor, config: WavLMConfig, dtype: torch.dtype):
+    def __init__(
+        self, extractor: FeatureExtractor, config: WavLMConfig, dtype: torch.dtype
+    ) -> None:
         self.forward, self.dtype = extractor.forward, dtype
 
     def __call__(self, waveforms: Tensor) -> Tensor:
@@ -208,7 +213,7 @@ class PlainExtractor:
 class FrozenProjection:
     """Normalization, then projection to the dimension of the Transformer"""
 
-    def __init__(self, projection: FeatureProjection, dtype: torch.dtype):
+    def __init__(self, projection: FeatureProjection, dtype: torch.dtype) -> None:
         self.norm = projection.norm.forward
         self.linear = FrozenLinear.from_module(projection.linear, dtype)
 

@@ -23,10 +23,11 @@ class FrozenLayer:
     ----------
     layer : TransformerLayer
     dtype : torch.dtype
-        Of matrix products. Normalizations and residual connections keep that of hidden states.
+        Type of matrix products. Normalizations and residual connections keep the type of hidden
+        states.
     """
 
-    def __init__(self, layer: TransformerLayer, dtype: torch.dtype):
+    def __init__(self, layer: TransformerLayer, dtype: torch.dtype) -> None:
         self.norm_first = layer.norm_first
         self.attention = layer.attention and FrozenAttention(layer.attention, dtype)
         self.feed_forward = layer.feed_forward and FrozenFeedForward(layer.feed_forward, dtype)
@@ -56,9 +57,9 @@ class FrozenLayer:
 
 
 class FrozenAttention:
-    """Self-attention whose projections, and the gate of its position bias, are one product"""
+    """Self-attention, with projections and position gate in one matrix product"""
 
-    def __init__(self, attention: Attention, dtype: torch.dtype):
+    def __init__(self, attention: Attention, dtype: torch.dtype) -> None:
         self.head_dim = attention.head_dim
         self.heads = attention.heads.tolist()
         self.constant = attention.gate_constant.detach()[attention.heads]
@@ -73,7 +74,7 @@ class FrozenAttention:
         self.output = FrozenLinear.from_module(attention.output, dtype)
 
     def _position_gate(self, attention: Attention) -> tuple[Tensor, Tensor]:
-        """Weight and bias, of inputs that are whole frames: heads look at their own slice
+        """Weight and bias of position gates for complete frames, 0 out of the slice of each head
 
         Returns
         -------
@@ -81,10 +82,10 @@ class FrozenAttention:
         bias : (2 * num_kept,) torch.Tensor
         """
         weight, bias = (tensor.detach() for tensor in attention.summed_gate())
-        whole = weight.new_zeros(2, len(self.heads), attention.query.in_features)
+        padded = weight.new_zeros(2, len(self.heads), attention.query.in_features)
         for index, head in enumerate(self.heads):
-            whole[:, index, head * self.head_dim : (head + 1) * self.head_dim] = weight
-        return whole.flatten(0, 1), bias.repeat_interleave(len(self.heads))
+            padded[:, index, head * self.head_dim : (head + 1) * self.head_dim] = weight
+        return padded.flatten(0, 1), bias.repeat_interleave(len(self.heads))
 
     def __call__(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
         num_kept = len(self.heads)
@@ -120,7 +121,7 @@ def all_heads(
     bias : (num_heads, num_frames, num_frames) torch.Tensor
         Position bias of all heads of the dense encoder.
     heads : list of int
-        Indices of those that are left.
+        Indices of heads that are left.
 
     Returns
     -------
@@ -134,7 +135,7 @@ def all_heads(
 def head_by_head(
     query: Tensor, key: Tensor, value: Tensor, gates: Tensor, bias: Tensor, heads: list[int]
 ) -> Tensor:
-    """Same, with scores that stay in the cache of a processor: see `all_heads`"""
+    """Attention of one head at a time, whose scores fit in the cache: see `all_heads`"""
     batch_size, num_kept, num_frames, head_dim = query.shape
     context = query.new_empty(batch_size, num_frames, num_kept, head_dim)
     scores = query.new_empty(num_frames, num_frames)
@@ -151,7 +152,7 @@ def head_by_head(
 class FrozenFeedForward:
     """Feed-forward block"""
 
-    def __init__(self, feed_forward: FeedForward, dtype: torch.dtype):
+    def __init__(self, feed_forward: FeedForward, dtype: torch.dtype) -> None:
         self.input = FrozenLinear.from_module(feed_forward.input, dtype, gelu=True)
         self.output = FrozenLinear.from_module(feed_forward.output, dtype)
 

@@ -9,19 +9,21 @@ from torch import Tensor
 
 
 class FrozenLinear:
-    """Linear layer whose weight lies in memory as the processor likes it
+    """Linear layer with its weight packed for oneDNN
 
     Parameters
     ----------
     weight : (num_outputs, num_inputs) torch.Tensor
     bias : (num_outputs,) torch.Tensor or None
     dtype : torch.dtype
-        Of the product: inputs are converted to it, outputs are not converted back.
+        Type of the product: inputs are converted to it, outputs are not converted back.
     gelu : bool, optional
         Whether GELU comes next. Defaults to False.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, gelu: bool = False):
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, gelu: bool = False
+    ) -> None:
         self.weight = weight.detach().to(dtype)
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.dtype, self.gelu = dtype, gelu
@@ -44,10 +46,10 @@ class FrozenLinear:
 
 
 def can_pack(weight: Tensor) -> bool:
-    """Whether oneDNN has its own layout for this weight
+    """Whether oneDNN can pack this weight
 
-    torch has no public function for what its compiler does with frozen weights: where these are
-    missing, linear layers stay as they are.
+    The compiler of torch packs frozen weights with private operators, and there is no public
+    function for it. In versions of torch without these operators, weights are not packed.
     """
     names = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
     if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..position import PositionalConvolution, RelativePositionBias
 
-# below that, a convolution is faster than Fourier transforms
+# for shorter kernels, a convolution is faster than Fourier transforms
 SHORT_KERNEL = 32
 
 
@@ -16,10 +16,10 @@ class FrozenPosition:
     """Convolutional position embedding, whose normalized weight is computed once
 
     On a CPU, a long convolution is a product of Fourier transforms, block by block (overlap-save):
-    with 128 frames and 48 channels a group, 50 times less operations.
+    with 128 frames and 48 channels per group, 50 times fewer operations.
     """
 
-    def __init__(self, position: PositionalConvolution, fourier: bool):
+    def __init__(self, position: PositionalConvolution, fourier: bool) -> None:
         conv = position.conv
         self.weight, self.bias = conv.weight.detach(), conv.bias.detach()
         self.kernel, self.padding, self.groups = conv.kernel, conv.padding, conv.groups
@@ -72,9 +72,9 @@ class FrozenPosition:
 
 
 class FrozenPositionBias:
-    """Relative position bias, kept for the number of frames that was last seen"""
+    """Relative position bias, cached for the last number of frames"""
 
-    def __init__(self, position_bias: RelativePositionBias, dtype: torch.dtype):
+    def __init__(self, position_bias: RelativePositionBias, dtype: torch.dtype) -> None:
         self.compute, self.dtype = position_bias.forward, dtype
         self.bias: Tensor | None = None
 
@@ -85,7 +85,7 @@ class FrozenPositionBias:
         -------
         bias : (num_heads, num_frames, num_frames) torch.Tensor
         """
-        # read once, and replaced as a whole: other threads may have windows of other lengths
+        # read once, and replaced atomically: other threads may have windows of other lengths
         bias = self.bias
         if bias is None or bias.shape[-1] != num_frames:
             bias = self.bias = self.compute(num_frames).to(self.dtype)
