@@ -116,16 +116,11 @@ class RecipeRun:
                 load_huggingface(self.recipe.wavlm)
 
     def _run_stages(self) -> dict[str, Any]:
-        if self.fine_tune.is_wanted:
-            teacher = self.fine_tune(None, None)
-        else:
-            teacher = first_model(self.recipe)
-        model = teacher
-        for stage in self.later_stages:
-            if stage.is_wanted:
-                model = stage(teacher, model)
+        models = [] if self.fine_tune.is_wanted else [first_model(self.recipe)]
+        for stage in self._wanted():
+            models = [*models[:1], stage(models)]  # teacher, last model
         if rank_zero_only.rank == 0:
-            self._conclude(teacher, model)
+            self._conclude(models[0], models[-1])
         wait_for(self.output / SUMMARY)
         return json.loads((self.output / SUMMARY).read_text(encoding="utf-8"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +57,9 @@ _TOO_HIGH = (
 
 logger = logging.getLogger(__name__)
 
+# of past stages
+Models = Sequence[WavLMSegmentation]
+
 
 @dataclass
 class Context:
@@ -98,15 +102,13 @@ class StageRun(ABC):
         self.options = getattr(self.recipe.stages, self.name)
         self.folder = stage_folder(context.output, self.name)
 
-    def __call__(
-        self, teacher: WavLMSegmentation | None, previous: WavLMSegmentation | None
-    ) -> WavLMSegmentation:
+    def __call__(self, models: Models) -> WavLMSegmentation:
         """Train, average, score and save a model, unless that was done
 
         Parameters
         ----------
-        teacher, previous : WavLMSegmentation or None
-            Models of the first stage and of the previous one: None in the first one.
+        models : sequence of WavLMSegmentation
+            Models of past stages: the first one is the teacher, the last one the previous model.
 
         Returns
         -------
@@ -116,8 +118,8 @@ class StageRun(ABC):
         if not (self.folder / MODEL).is_file():
             if rank_zero_only.rank == 0:
                 remove_pipeline(self.context.output)
-            trainer, model = self._train(teacher, previous)
-            model, scores = self.finish(model, teacher)
+            trainer, model = self._train(models)
+            model, scores = self.finish(model, models)
             self._save(trainer, model, scores | self._score(trainer, model))
         return load_checkpoint(self.folder / MODEL)
 
@@ -137,17 +139,15 @@ class StageRun(ABC):
         return {}
 
     @abstractmethod
-    def start(
-        self, teacher: WavLMSegmentation | None, previous: WavLMSegmentation | None
-    ) -> WavLMSegmentation:
+    def start(self, models: Models) -> WavLMSegmentation:
         """Make the model to train: it shares no weights with other models"""
 
     @abstractmethod
-    def task(self, teacher: WavLMSegmentation | None) -> ResumableDiarization:
+    def task(self, models: Models) -> ResumableDiarization:
         """Make the task of this stage"""
 
     def finish(
-        self, model: WavLMSegmentation, teacher: WavLMSegmentation | None
+        self, model: WavLMSegmentation, models: Models
     ) -> tuple[WavLMSegmentation, dict[str, float]]:
         """Make the model to save, and additional scores, from the averaged model"""
         return model, {}
@@ -202,13 +202,11 @@ class StageRun(ABC):
             **self.counted_epochs,
         )
 
-    def _train(
-        self, teacher: WavLMSegmentation | None, previous: WavLMSegmentation | None
-    ) -> tuple[lightning.Trainer, WavLMSegmentation]:
+    def _train(self, models: Models) -> tuple[lightning.Trainer, WavLMSegmentation]:
         """Train a model, from its last checkpoint if there is one, and average the best ones"""
         lightning.seed_everything(self.recipe.seed, verbose=False)
-        model = self.start(teacher, previous)
-        model.task = self.task(teacher)
+        model = self.start(models)
+        model.task = self.task(models)
         checkpoints = self.checkpoints()
         trainer, last = self._trainer(checkpoints), self.folder / LAST
         trainer.fit(model, ckpt_path=last_checkpoint(last))
@@ -272,7 +270,7 @@ class DiarizationRun(StageRun):
         rates = {"wavlm_learning_rate": self.options.wavlm_learning_rate}
         return super().learning_rates | rates
 
-    def task(self, teacher: WavLMSegmentation | None) -> ResumableDiarization:
+    def task(self, models: Models) -> ResumableDiarization:
         return self.diarization()
 
 
@@ -286,12 +284,12 @@ class DistillationRun(StageRun):
     def target(self) -> dict[str, Any]:
         """Options of `DistillationPruning` about sparsity"""
 
-    def task(self, teacher: WavLMSegmentation | None) -> ResumableDiarization:
+    def task(self, models: Models) -> ResumableDiarization:
         pruning = self.recipe.pruning
         return DistillationPruning(
             self.context.protocol,
             **self.data_options(),
-            teacher=teacher,
+            teacher=models[0],
             objective=pruning.objective,
             layers=pruning.layers,
             l1_weight=pruning.l1_weight,
@@ -307,9 +305,7 @@ class FineTuneRun(DiarizationRun):
 
     name = "fine_tune"
 
-    def start(
-        self, teacher: WavLMSegmentation | None, previous: WavLMSegmentation | None
-    ) -> WavLMSegmentation:
+    def start(self, models: Models) -> WavLMSegmentation:
         return first_model(self.recipe, **self.learning_rates)
 
 
@@ -332,17 +328,16 @@ class PruneRun(DistillationRun):
         near = Near(EXPECTED_SPARSITY, self.recipe.pruning.target_sparsity, TOLERANCE)
         return {"first_epoch": self.options.warm_up_epochs, "after_peak": True, "near": near}
 
-    def start(
-        self, teacher: WavLMSegmentation | None, previous: WavLMSegmentation | None
-    ) -> WavLMSegmentation:
+    def start(self, models: Models) -> WavLMSegmentation:
+        teacher = models[0]
         gated = attach_gates(teacher.wavlm, self.recipe.pruning.units)
         return with_encoder(teacher, gated, **self.learning_rates)
 
     def finish(
-        self, model: WavLMSegmentation, teacher: WavLMSegmentation | None
+        self, model: WavLMSegmentation, models: Models
     ) -> tuple[WavLMSegmentation, dict[str, float]]:
         """Prune a model so that it meets the target, and measure the sparsity it was trained to"""
-        pruning, dense = self.recipe.pruning, cost(teacher.wavlm)
+        pruning, dense = self.recipe.pruning, cost(models[0].wavlm)
         target = pruning.target_sparsity
         expected = expected_sparsity(model.wavlm, dense, pruning.objective).item()
         if abs(expected - target) > TOLERANCE and rank_zero_only.rank == 0:
@@ -367,10 +362,8 @@ class DistilRun(DistillationRun):
     def target(self) -> dict[str, Any]:
         return {"target_sparsity": None}
 
-    def start(
-        self, teacher: WavLMSegmentation | None, previous: WavLMSegmentation | None
-    ) -> WavLMSegmentation:
-        return twin(previous, **self.learning_rates)
+    def start(self, models: Models) -> WavLMSegmentation:
+        return twin(models[-1], **self.learning_rates)
 
 
 class TrainRun(DiarizationRun):
@@ -378,10 +371,8 @@ class TrainRun(DiarizationRun):
 
     name = "train"
 
-    def start(
-        self, teacher: WavLMSegmentation | None, previous: WavLMSegmentation | None
-    ) -> WavLMSegmentation:
-        return twin(previous, **self.learning_rates)
+    def start(self, models: Models) -> WavLMSegmentation:
+        return twin(models[-1], **self.learning_rates)
 
 
 # in the order in which they are run

@@ -30,7 +30,7 @@ class AudioInMemory:
         Keep decoded audio: 230 MB an hour, in each process that reads it. Defaults to False.
     """
 
-    def __init__(self, *args, in_memory: bool = False, **kwargs):
+    def __init__(self, *args: Any, in_memory: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.in_memory = in_memory
         self.decoded: dict[int, dict[str, Any]] = {}
@@ -63,7 +63,7 @@ class WindowsInside:
     nanosecond after its recording, in the middle of a training. Such windows start 2 ms earlier.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.durations: dict[int, float] = {}  # of files, in seconds
 

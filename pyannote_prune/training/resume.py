@@ -37,7 +37,7 @@ class ResumableSamples:
         Before training, if there is nothing to train on.
     """
 
-    def __init__(self, *args, folder: Path | None = None, **kwargs):
+    def __init__(self, *args: Any, folder: Path | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.folder = folder
 

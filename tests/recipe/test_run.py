@@ -244,7 +244,7 @@ def test_sparsity_that_ends_far_from_its_target_is_said(data, tmp_path, caplog, 
     student = gate(teacher)
     for gates in gates_of(student):
         gates.log_alpha.data.fill_(log_alpha)
-    pruned, scores = prune_stage.finish(student, teacher)
+    pruned, scores = prune_stage.finish(student, [teacher])
     assert re.search(message, caplog.text)
     assert abs(scores["expected_sparsity"] - 0.5) > 0.02
     assert 1 - cost(pruned.wavlm).parameters / cost(teacher.wavlm).parameters == pytest.approx(
