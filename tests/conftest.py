@@ -16,6 +16,7 @@ from helpers import SHARED, tiny_model
 from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.audio.models.embedding import XVectorMFCC
 from pyannote.database import FileFinder, registry
+from voices import FSDD, generate_voices
 
 from pyannote_prune import save_checkpoint
 
@@ -100,3 +101,9 @@ def parts(tmp_path_factory) -> Path:
     np.savez(folder / "plda" / "xvec_transform.npz", mean1=zeros, mean2=zeros, lda=np.eye(dim))
     np.savez(folder / "plda" / "plda.npz", mu=zeros, tr=orthogonal, psi=np.linspace(5, 0.1, dim))
     return folder
+
+
+@pytest.fixture(scope="session")
+def voices(tmp_path_factory) -> Path:
+    """Real voices where they are at hand, harmonic sounds otherwise"""
+    return FSDD if FSDD.is_dir() else generate_voices(tmp_path_factory.mktemp("voices"))

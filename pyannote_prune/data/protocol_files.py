@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,15 @@ from pyannote.database.custom import resolve_path
 
 from ..files.messages import shorten
 from ..files.schema import refuse
-from .databases import parts_of
+from .databases import Described, described_parts
 from .references import check_list, check_rttm, check_uem
 
 CHECKS = {".rttm": check_rttm, ".uem": check_uem}
 
-
-# keys of a recording that say what is right
+# keys of the references of a recording
 REFERENCES = ("annotation", "annotated")
 
-
-# key of a recording whose references were left out: why
+# key of the reason why references of a recording were left out
 WRONG_REFERENCE = "wrong_reference"
 
 
@@ -71,9 +69,10 @@ class TextFile:
 
 
 def text_files(protocol: Protocol, subset: str) -> Iterator[TextFile]:
-    """Text files of a subset. None for protocols that are defined by code"""
-    for method in _methods(protocol, subset):
-        yield from _text_files(method)
+    """List the text files of a subset: none for a protocol that is defined by code"""
+    for part in described_parts(protocol, subset):
+        if part is not None:
+            yield from _text_files(part)
 
 
 def list_recordings(protocol: Protocol, subset: str) -> list[ProtocolFile]:
@@ -95,15 +94,14 @@ def list_recordings(protocol: Protocol, subset: str) -> list[ProtocolFile]:
     OSError
         If a file that describes several recordings cannot be found.
     """
-    methods = [*_methods(protocol, subset)]
-    if not all(hasattr(method, "keywords") for method in methods):
-        return list(getattr(protocol, subset)())
     recordings = []
-    for method in methods:
-        wrong = _wrong_references(method)
+    for part in [*described_parts(protocol, subset)]:
+        if part is None:
+            return list(getattr(protocol, subset)())
+        wrong = _wrong_references(part)
         faults = {uri: fault for text, fault in reversed(wrong) for uri in text.uris}
-        whole = {text.key for text, _ in wrong if not text.is_template}
-        for file in _iterate(method, leave_out=whole):
+        unreadable = {text.key for text, _ in wrong if not text.is_template}
+        for file in part.iterate(leave_out=unreadable):
             recordings.append(_preprocess(protocol, file, faults.get(file["uri"])))
     return recordings
 
@@ -148,47 +146,31 @@ def reference_of(file: Mapping[str, Any]) -> tuple[Annotation, Timeline] | None:
     return annotation, regions
 
 
-def _methods(protocol: Protocol, subset: str) -> Iterator[Callable]:
-    """What lists the recordings of a subset: several methods for compound protocols"""
-    yield from _simple(getattr(protocol, f"{subset}_iter", None))
-
-
-def _simple(method: Callable | None) -> Iterator[Callable]:
-    parts = parts_of(method)
-    if parts is None:
-        yield method
-        return
-    for part in parts:
-        yield from _simple(part)
-
-
-def _text_files(method: Callable) -> Iterator[TextFile]:
-    given = getattr(method, "keywords", {})
-    entries, database = given.get("entries", {}), given.get("database_yml")
+def _text_files(part: Described) -> Iterator[TextFile]:
     uris: tuple[str, ...] = ()
     for key in ("uri", *REFERENCES):
-        if key not in entries:
+        if key not in part.entries:
             continue
-        name = entries[key]
+        name, database = part.entries[key], part.database_yml
         if not isinstance(name, str):
-            found = f"`{key}` of the {given['subset']} set"
+            found = f"`{key}` of the {part.subset} set"
             raise ValueError(f"{database}: {found} must be a file name, found {shorten(name)}.")
         if key == "uri":
             text = TextFile(key, name, database)
             yield text
             uris = tuple(text.path.read_text(encoding="utf-8").split())
-            continue
-        is_template = "{" in name
-        for some in [(uri,) for uri in uris] if is_template else [uris]:
-            values = {"database": given["database"], "subset": given["subset"]}
-            values |= {"uri": some[0]} if is_template else {}
-            yield TextFile(key, name.format(**values), database, some, is_template)
+        elif "{" in name:
+            for uri in uris:
+                values = {"database": part.database, "subset": part.subset, "uri": uri}
+                yield TextFile(key, name.format(**values), database, (uri,), is_template=True)
+        else:
+            yield TextFile(key, name, database, uris)
 
 
-def _wrong_references(method: Callable) -> list[tuple[TextFile, str]]:
+def _wrong_references(part: Described) -> list[tuple[TextFile, str]]:
     """References that cannot be read, and why"""
     wrong = []
-    for text in _text_files(method):
+    for text in _text_files(part):
         if text.key not in REFERENCES:
             continue
         try:
@@ -200,13 +182,6 @@ def _wrong_references(method: Callable) -> list[tuple[TextFile, str]]:
                 raise
             wrong.append((text, str(error)))
     return wrong
-
-
-def _iterate(method: Callable, leave_out: set[str]) -> Iterator[ProtocolFile]:
-    """Recordings, without some of the files of `database.yml`, which may not even be parsed"""
-    entries = method.keywords["entries"]
-    entries = {key: name for key, name in entries.items() if key not in leave_out}
-    yield from method.func(*method.args, **method.keywords | {"entries": entries})
 
 
 def _preprocess(protocol: Protocol, file: ProtocolFile, fault: str | None) -> ProtocolFile:

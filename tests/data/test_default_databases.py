@@ -25,7 +25,7 @@ RIGHT = "Protocols: {Mine: {SpeakerDiarization: {It: {scope: file, train: {uri: 
 
 
 def run(*command, cwd: Path, **variables) -> str:
-    path = str(Path(__file__).parents[1])
+    path = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, *command],
         cwd=cwd,
@@ -61,7 +61,7 @@ def test_malformed_databases_are_left_out_with_a_warning(tmp_path, place):
         paths[place].write_bytes(b"- caf\xe9\n")
     variables = {"HOME": str(home), "PYANNOTE_DATABASE_CONFIG": str(paths["variable"])}
     # the module alone: the package imports much more
-    module = Path(__file__).parents[1] / "pyannote_prune" / "default_databases.py"
+    module = Path(__file__).parents[2] / "pyannote_prune" / "data" / "default_databases.py"
     probe = PROBE.replace(
         "from pyannote_prune.data.default_databases import import_database",
         f"import_database = __import__('runpy').run_path({str(module)!r})['import_database']",
