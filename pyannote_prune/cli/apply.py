@@ -16,7 +16,7 @@ from ..data.references import name_rule
 from ..data.subsets import SUBSETS
 from ..files.messages import shorten
 from ..pipeline.apply import Applied, apply_pipeline
-from ..pipeline.load import check_references, check_speakers, claim_results, load_pipeline
+from ..pipeline.load import check_has_references, check_speakers, claim_results, load_pipeline
 from ..pipeline.recordings import left_out, recordings_of_paths, recordings_of_protocol
 from ..pipeline.scores import add_score, write_scores
 from .bars import Bars
@@ -76,7 +76,7 @@ def apply(
     )
     loaded = load_pipeline(pipeline, device)
     check_speakers(loaded, speakers)
-    check_references(loaded, todo)
+    check_has_references(loaded, todo)
     replaced = claim_results(into, pipeline, source, todo, **request, **speakers)
     console, failures, unscored = Console(), {}, {}
     if others := left_out(recordings or (), into):

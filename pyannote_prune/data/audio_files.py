@@ -1,4 +1,4 @@
-"""Recordings of a folder: suffixes, names, and files that decoders can open"""
+"""Audio files of a folder: suffixes, names, and files that decoders can open"""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-# audio that people work with, and what it may come from: videos, recorders, corpora. FFmpeg decodes
-# all of them
+# suffixes of the usual audio formats
 COMMON = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 
-
+# and of videos, recorders and corpora. FFmpeg decodes all of them
 EXTENSIONS = (
     *COMMON,
     *(".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".mka", ".oga", ".sph"),
@@ -22,10 +21,11 @@ EXTENSIONS = (
 )
 
 
-def audio_files(paths: Iterable[Path]) -> list[Path]:
-    """Select files that look like recordings, in the order of their names
+def select_audio(paths: Iterable[Path]) -> list[Path]:
+    """Select files with a suffix of audio, sorted by name
 
-    A video, say, whose audio is beside it (talk.mp4, talk.wav) is left out.
+    A file of an unusual format is left out if a usual one of the same name is beside it: talk.mp4,
+    for instance, beside talk.wav.
     """
     found = [path for path in paths if not path.name.startswith(".")]
     common = {path.with_suffix("") for path in found if path.suffix.lower() in COMMON}
@@ -38,13 +38,13 @@ def audio_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def count_others(folder: Path, used: Iterable[Path], recursive: bool = False) -> str:
-    """Count files of a folder that are not used, by suffix, and sub-folders
+    """Count unused files of a folder, by suffix, and sub-folders
 
     Parameters
     ----------
     folder : Path
     used : iterable of Path
-        Files of that folder that are used.
+        Files that do not count.
     recursive : bool, optional
         Count files of sub-folders, rather than sub-folders.
 
@@ -69,10 +69,10 @@ def count_others(folder: Path, used: Iterable[Path], recursive: bool = False) ->
 
 
 def name_of(stem: str) -> str:
-    r"""Name of a recording or of a speaker, after that of a file or folder
+    r"""Name of a recording or of a speaker, from the name of a file or folder without suffix
 
-    RTTM has neither spaces nor control characters, and is written in UTF-8: what names of files
-    have besides is replaced.
+    Names in RTTM have neither spaces nor control characters, and are written in UTF-8: other
+    characters are replaced.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def name_of(stem: str) -> str:
 
 
 def _escape(character: str) -> str:
-    # control characters, and the surrogates that stand for bytes that are not UTF-8
+    # control characters, and surrogates, which stand for bytes that are not UTF-8
     if unicodedata.category(character) not in ("Cc", "Cs"):
         return character
     return "".join(f"%{byte:02X}" for byte in os.fsencode(character))
@@ -93,7 +93,7 @@ def _escape(character: str) -> str:
 
 @contextmanager
 def decodable(path: Path) -> Iterator[Path | BinaryIO]:
-    """Path of a recording, or the opened file where its name is not UTF-8: decoders refuse it"""
+    """Open a recording whose path decoders refuse, since it is not UTF-8: others stay paths"""
     try:
         str(path).encode()
     except UnicodeEncodeError:

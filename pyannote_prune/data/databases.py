@@ -1,4 +1,4 @@
-"""Protocols of one `database.yml`, apart from those of others, and what they are made of
+"""Load protocols of one `database.yml` alone, and find the files that describe them
 
 pyannote.database (6.1) keeps everything that was loaded in one registry for the whole process, also
 the `database.yml` of the current folder: a protocol that a file lacks would come from another one.

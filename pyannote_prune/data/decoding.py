@@ -1,4 +1,4 @@
-"""Audio files that cannot be read piece by piece
+"""Decode audio files whose windows cannot be read one by one
 
 pyannote.audio (4.0.7) reads windows of a file at times of its container, and takes the duration
 that the header gives. Compressed files often start later than 0, or have a header without duration,
@@ -23,25 +23,23 @@ from ..files.audio import SAMPLE_RATE
 # codecs whose headers give the exact number of samples
 EXACT = ("pcm_", "flac")
 
-
-# codecs whose windows are found exactly, if their container has an index. Those of MP3 are not
+# codecs whose windows are found exactly if their container has an index: MP3 is not one of them
 INDEXED = (*EXACT, "adpcm_", "alac", "aac", "opus", "vorbis")
 
-
-# seconds that are decoded at both ends of a compressed file
+# duration that is decoded at both ends of a compressed file, in seconds
 EDGE = 0.1
 
 
 @dataclass(frozen=True)
 class Extent:
-    """What can be read of an audio file
+    """Duration of an audio file, and how it can be read
 
     Parameters
     ----------
     duration : float
         In seconds.
     seekable : bool
-        Whether windows of the file are those of the decoded waveform.
+        Whether windows that are read from the file are the same as in the decoded waveform.
     """
 
     duration: float
@@ -49,7 +47,7 @@ class Extent:
 
 
 def decoded(file: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Decode a recording whose pieces cannot be read as they are, compressed ones for instance
+    """Decode a recording whose windows cannot be read exactly, a compressed one for instance
 
     Parameters
     ----------
@@ -59,9 +57,9 @@ def decoded(file: Mapping[str, Any]) -> Mapping[str, Any]:
     Returns
     -------
     file : dict
-        The same one if its header is exact, as that of WAV and FLAC is. Otherwise a copy with
-        "waveform", of all channels at the original sample rate (or at 16 kHz, instead of those that
-        are no multiple of 100 Hz), whose first sample is at time 0.
+        The same one if its header is exact, as for WAV and FLAC. Otherwise a copy with "waveform",
+        whose first sample is at time 0: all channels, at the original sample rate, or at 16 kHz if
+        it is not a multiple of 100 Hz.
 
     Raises
     ------
@@ -87,7 +85,7 @@ def decoded(file: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def get_duration(file: Mapping[str, Any]) -> float:
-    """Duration of the decoded audio of a recording, in seconds: headers may say something else
+    """Duration of the decoded audio of a recording, in seconds: headers may be wrong
 
     Raises
     ------
@@ -121,7 +119,7 @@ def extent(path: str) -> Extent:
 
 
 def unreadable(source: Any, error: Exception) -> ValueError:
-    """Error that names an audio file, and says in a few words why it could not be decoded"""
+    """Error with the name of an audio file, and the reason why it could not be decoded"""
     name = getattr(source, "name", source) if isinstance(source, IOBase) else source
     return ValueError(
         f"`audio` could not be read: {str(name)!r} ({reason(error)}). Check the file, or convert "
@@ -130,9 +128,9 @@ def unreadable(source: Any, error: Exception) -> ValueError:
 
 
 def reason(error: Exception) -> str:
-    """What torchcodec says, in one line, without the place in its code"""
+    """Message of an error of torchcodec, in one line, without the position in its source"""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    # "function, /some/file.cpp:12, what is wrong"
+    # "function, /some/file.cpp:12, reason"
     return re.sub(r"^.*\.cpp:\d+, ", "", lines[0])
 
 
@@ -146,7 +144,7 @@ def is_exact(metadata: Any) -> bool:
 
 
 def _seekable_duration(path: str) -> float | None:
-    """Duration of a file whose windows can be read, None for others. Both ends are decoded"""
+    """Duration of a file whose windows can be read, None for others: decode both ends"""
     from torchcodec.decoders import AudioDecoder
 
     metadata = get_audio_metadata({"audio": path})
@@ -160,7 +158,7 @@ def _seekable_duration(path: str) -> float | None:
     try:
         first = AudioDecoder(path).get_samples_played_in_range(0.0, min(header, EDGE))
         last = AudioDecoder(path).get_samples_played_in_range(max(0.0, header - EDGE))
-    except RuntimeError:  # there is nothing at one end
+    except RuntimeError:  # no audio at one end
         return None
     if abs(first.pts_seconds) * first.sample_rate > 0.5:
         return None

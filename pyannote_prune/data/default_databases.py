@@ -1,8 +1,8 @@
-"""Import pyannote.database wherever one is
+"""Import pyannote.database in any folder
 
-It loads `database.yml` of the current folder, that of ~/.pyannote and those of
-$PYANNOTE_DATABASE_CONFIG when it is imported (as of 6.1), and cannot be imported where one of them
-is malformed. This package needs none of them.
+It loads `database.yml` of the current folder, ~/.pyannote/database.yml and the files of
+$PYANNOTE_DATABASE_CONFIG when it is imported (as of 6.1), and cannot be imported if one of them is
+malformed. This package needs none of them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def import_database():
+def import_database() -> None:
     """Import pyannote.database, without default databases if one of them cannot be loaded"""
-    # what it needs, apart: an error there has another cause
+    # its own imports first: an error there has another cause
     for name in ("pandas", "pyannote.core", "yaml"):
         importlib.import_module(name)
     try:
         importlib.import_module("pyannote.database")
     except ImportError:
         raise
-    # whatever YAML may hold
+    # malformed YAML raises errors of many kinds
     except Exception as error:
         with no_default_databases():
             importlib.import_module("pyannote.database")
@@ -40,7 +40,7 @@ def import_database():
 
 @contextmanager
 def no_default_databases() -> Iterator[None]:
-    """Hide default databases: they are looked for in places that this changes for a moment"""
+    """Hide default databases: change the places where they are looked for, for a moment"""
     folder, variables = Path.cwd(), dict(os.environ)
     with tempfile.TemporaryDirectory() as empty:
         os.environ.pop("PYANNOTE_DATABASE_CONFIG", None)

@@ -22,26 +22,27 @@ from .decoding import extent, get_duration
 from .protocol_files import text_files
 from .subsets import SUBSETS, TRAINING_SUBSETS
 
+# end of the message about a missing subset
 WHY = {"development": " Checkpoints are chosen by their scores on it."}
 
-
-# durations are rounded, and those of compressed files are estimates: a few frames do not matter
-TOLERANCE = 0.1  # seconds
+# a region may end that much after the audio, in seconds: durations are rounded, and estimates for
+# compressed files
+TOLERANCE = 0.1
 
 
 def load_protocol(
     database: Path, name: str, preprocessors: Mapping[str, Any] | None = None
 ) -> Protocol:
-    """Protocol of a `database.yml`, whatever other databases pyannote.database has loaded
+    """Load a protocol of a `database.yml`, apart from other databases of the process
 
     Parameters
     ----------
     database : Path
-        `database.yml`, whose `Requirements` count too.
+        `database.yml`. The files in its `Requirements` count too.
     name : str
     preprocessors : dict, optional
-        See `pyannote.database.Protocol`. Default to finding audio, and to annotated regions that
-        end with it.
+        See `pyannote.database.Protocol`. By default, audio is found through `database.yml`, and
+        annotated regions end with the audio.
 
     Raises
     ------
@@ -55,11 +56,11 @@ def load_protocol(
         registry = load_database(database)
     except OSError:
         raise
-    # pyannote.database does not check what it reads: anything may happen
+    # pyannote.database does not check its input, and raises errors of any kind
     except Exception as error:
         raise ValueError(
             f"{database}: pyannote.database cannot read it ({type(error).__name__}: {error}). See "
-            "its documentation for what it expects."
+            "its documentation for the format."
         ) from error
     if preprocessors is None:
         preprocessors = {"audio": FileFinder(registry), "annotated": annotated_audio}
@@ -72,11 +73,11 @@ def load_protocol(
         ) from error
 
 
-def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False):
-    """Read training and development sets of a protocol, and say what is wrong
+def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False) -> None:
+    """Read training and development sets of a protocol, and raise readable errors
 
-    Recordings without speech, recordings that are listed twice and those that both sets have are
-    mere warnings. Speaker turns outside of annotated regions are neither: pyannote.database removes
+    Recordings without speech, recordings that are listed twice and recordings of both sets only
+    give a warning. Speaker turns outside of annotated regions do not: pyannote.database removes
     them.
 
     Parameters
@@ -85,7 +86,7 @@ def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False)
     duration : float
         Length of windows, in seconds.
     in_memory : bool, optional
-        Whether files are decoded as a whole. Otherwise, those whose windows cannot be read from
+        Whether files are decoded as a whole. Otherwise, files whose windows cannot be read from
         their container are refused.
 
     Raises
@@ -99,7 +100,7 @@ def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False)
     seen: dict[str, str] = {}
     for subset in TRAINING_SUBSETS:
         check_references(protocol, subset)
-        with saying_where(subset, protocol.name):
+        with naming_subset(subset, protocol.name):
             files = getattr(protocol, subset)()
             doubts = _check_recordings(files, duration, seen, in_memory)
         if doubts:
@@ -108,7 +109,7 @@ def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False)
             warnings.warn(f"{place}, {', '.join(doubts[:5])}{more}.", stacklevel=2)
 
 
-def check_references(protocol: Protocol, subset: str):
+def check_references(protocol: Protocol, subset: str) -> None:
     """Check the text files of a subset, line by line
 
     Raises
@@ -117,14 +118,14 @@ def check_references(protocol: Protocol, subset: str):
         If pyannote.database cannot read one of them, or would misread it: the message names file
         and line.
     """
-    with saying_where(subset, protocol.name):
+    with naming_subset(subset, protocol.name):
         for text in text_files(protocol, subset):
             text.check()
 
 
 @contextmanager
-def saying_where(subset: str, name: str) -> Iterator[None]:
-    """Say which subset of which protocol could not be read"""
+def naming_subset(subset: str, name: str) -> Iterator[None]:
+    """Name the subset and the protocol in the errors of reading it"""
     try:
         yield
     except NotImplementedError as error:
@@ -134,7 +135,7 @@ def saying_where(subset: str, name: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise OSError(f"In the {subset} set of {name}: {error}") from error
-    # whatever pyannote.database and its loaders stumble upon
+    # pyannote.database and its loaders raise errors of any kind
     except Exception as error:
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         raise ValueError(f"In the {subset} set of {name}: {kind}{error}") from error
@@ -143,21 +144,21 @@ def saying_where(subset: str, name: str) -> Iterator[None]:
 def _check_recordings(
     files: Iterable[ProtocolFile], duration: float, seen: dict[str, str], in_memory: bool
 ) -> list[str]:
-    """Check that there is something to train on
+    """Check the recordings of a subset for training
 
     Parameters
     ----------
     files : iterable of ProtocolFile
     duration : float
     seen : dict of str
-        Names of the recordings of other subsets, by what they share with recordings that are the
-        same. Those of this one are added.
+        Names of the recordings of other subsets, by the keys of `_same_recording`. The recordings
+        of this subset are added.
     in_memory : bool
 
     Returns
     -------
     doubts : list of str
-        What is suspicious.
+        Suspicions, for a warning.
     """
     longest, doubts, uris, silent = (0.0, "nothing"), [], set(), set()
     here = {}
@@ -188,20 +189,20 @@ def _check_recordings(
         # rounded down: 2.00 s would not be shorter than 2 s
         found = math.floor(100 * longest[0]) / 100
         raise ValueError(
-            f"`duration` must be at most that of annotated regions, found {duration:g} s: the "
-            f"longest one has {found:.2f} s (in {longest[1]!r}). Use shorter windows."
+            f"`duration` must be at most the length of annotated regions, found {duration:g} s: "
+            f"the longest one has {found:.2f} s (in {longest[1]!r}). Use shorter windows."
         )
     return doubts
 
 
 def _same_recording(file: ProtocolFile) -> list[str]:
-    """What is the same for two entries of one recording: its name in its database, or its audio"""
+    """Keys that two entries of one recording share: name in its database, or audio file"""
     name = f"{file.get('database')}/{file['uri']}"
     audio = "" if "waveform" in file else os.path.realpath(file["audio"])
     return [name, *filter(None, [audio])]
 
 
-def _check_keys(file: ProtocolFile):
+def _check_keys(file: ProtocolFile) -> None:
     for key in ("audio", "annotation", "scope"):
         if key not in file:
             raise ValueError(
@@ -214,10 +215,10 @@ def _check_keys(file: ProtocolFile):
 
 
 def annotated_audio(file: ProtocolFile) -> Timeline:
-    """Annotated regions, within the audio: all of it, if nothing says which
+    """Annotated regions, cropped to the audio. Defaults to all of the audio
 
-    pyannote.audio stops in the middle of a training when it draws a window that ends after the
-    audio.
+    pyannote.audio (4.0.7) fails in the middle of a training when it draws a window that ends after
+    the audio.
 
     Raises
     ------
@@ -243,8 +244,8 @@ def annotated_audio(file: ProtocolFile) -> Timeline:
     return regions.crop(audio)
 
 
-def _check_windows(file: ProtocolFile):
-    """Check that windows of a recording are where its container says"""
+def _check_windows(file: ProtocolFile) -> None:
+    """Check that windows of a recording can be read from its container"""
     if "waveform" in file or _extent(str(file["audio"])).seekable:
         return
     path = Path(file["audio"])

@@ -27,19 +27,19 @@ WRONG_REFERENCE = "wrong_reference"
 
 @dataclass(frozen=True)
 class TextFile:
-    """Text file that `database.yml` names
+    """Text file of a subset, named in its `database.yml`
 
     Parameters
     ----------
     key : {"uri", "annotation", "annotated"}
     name : str
-        Without placeholders.
+        Name in `database.yml`, without placeholders.
     database : Path
         `database.yml`.
     uris : tuple of str
-        Recordings that it describes.
+        Names of the recordings in that file.
     is_template : bool
-        Whether there is one such file per recording.
+        Whether there is one file per recording.
     """
 
     key: str
@@ -52,13 +52,13 @@ class TextFile:
     def path(self) -> Path:
         return resolve_path(Path(self.name), self.database)
 
-    def check(self):
-        """Check all lines, if its format is a known one
+    def check(self) -> None:
+        """Check all lines of a list, an RTTM or a UEM file: other formats are not checked
 
         Raises
         ------
         OSError
-            If there is no such file.
+            If the file does not exist.
         ValueError
             If pyannote.database would misread a line: the message gives file and line.
         """
@@ -76,7 +76,7 @@ def text_files(protocol: Protocol, subset: str) -> Iterator[TextFile]:
 
 
 def list_recordings(protocol: Protocol, subset: str) -> list[ProtocolFile]:
-    """Recordings of a subset, also of those whose references cannot be read
+    """Recordings of a subset, including those whose references cannot be read
 
     Parameters
     ----------
@@ -86,13 +86,13 @@ def list_recordings(protocol: Protocol, subset: str) -> list[ProtocolFile]:
     Returns
     -------
     recordings : list of ProtocolFile
-        Where references are malformed, or missing for that recording alone, they are left out:
-        "wrong_reference" says why.
+        References that are malformed, or missing for one recording alone, are left out: the key
+        "wrong_reference" has the reason.
 
     Raises
     ------
     OSError
-        If a file that describes several recordings cannot be found.
+        If the file of several recordings cannot be found.
     """
     recordings = []
     for part in [*described_parts(protocol, subset)]:
@@ -107,7 +107,7 @@ def list_recordings(protocol: Protocol, subset: str) -> list[ProtocolFile]:
 
 
 def without_references(file: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Same recording, without its references: they are not even read"""
+    """Same recording without its references, which are not read"""
     if not isinstance(file, ProtocolFile):
         return {key: value for key, value in file.items() if key not in REFERENCES}
     precomputed, lazy = abs(file), dict(file.lazy)
@@ -118,17 +118,17 @@ def without_references(file: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def reference_of(file: Mapping[str, Any]) -> tuple[Annotation, Timeline] | None:
-    """What the diarization of a recording is to be compared with
+    """Reference of a recording
 
     Returns
     -------
     annotation, annotated : Annotation and Timeline, or None
-        Speaker turns, and the regions where they are annotated. None if there is no reference.
+        Speaker turns, and annotated regions. None if there is no reference.
 
     Raises
     ------
     ValueError
-        If the reference is malformed, or has no speaker turn: no error rate would mean anything.
+        If the reference is malformed, or has no speaker turn: an error rate would be meaningless.
     """
     if WRONG_REFERENCE in file:
         raise ValueError(file[WRONG_REFERENCE])
@@ -185,11 +185,11 @@ def _wrong_references(part: Described) -> list[tuple[TextFile, str]]:
 
 
 def _preprocess(protocol: Protocol, file: ProtocolFile, fault: str | None) -> ProtocolFile:
-    """Recording as its protocol gives it, without its references if something is wrong"""
+    """Apply the preprocessors of a protocol, without references if one of them cannot be read"""
     if fault is None:
         try:
             return protocol.preprocess(file)
-        # loaders of references have errors of their own
+        # loaders raise errors of any kind
         except Exception as error:
             fault = f"{type(error).__name__}: {error}"
     found = protocol.preprocess(without_references(file))

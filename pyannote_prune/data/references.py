@@ -3,7 +3,7 @@
 There are three kinds of files, read with three degrees of care:
 
 - references of protocols (`check_rttm`, `check_uem`, `check_list`), which pyannote.database reads
-  with pandas: whatever it would misread or drop silently is refused;
+  with pandas: lines that it would misread or drop silently are refused;
 - references of corpora (`read_rttm`, `read_uem`), which have comments and lines of other types;
 - results of a pipeline (`read_results`), where names may have any character but space and tab.
 """

@@ -2,7 +2,7 @@
 
 from .diarization import DiarizationPipeline
 
-# name in `config.yaml` of exported folders, and that of the class of pyannote.audio it extends
+# name in `config.yaml` of exported folders
 SpeakerDiarization = DiarizationPipeline
 
 __all__ = ["DiarizationPipeline", "SpeakerDiarization"]

@@ -1,4 +1,4 @@
-"""One recording after another"""
+"""Diarize recordings one after the other"""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of one recording"""
+    """Result of one recording"""
 
     recording: Mapping[str, Any]
 
-    # speaker turns, or None when the pipeline failed
+    # speaker turns, or None if the pipeline failed
     diarization: Annotation | None = None
 
-    # why it failed
+    # reason of the failure
     error: str | None = None
 
-    # processing time, in seconds. 0 when the result was already there
+    # processing time, in seconds. 0 if the result was already there
     seconds: float = 0.0
 
 
@@ -52,26 +52,26 @@ def apply_pipeline(
     hook: Callable | None = None,
     **options: int,
 ) -> Iterator[Applied]:
-    """Diarize recordings that are not yet
+    """Diarize recordings that have no RTTM yet
 
     Parameters
     ----------
     pipeline : Pipeline
     recordings : iterable of dict
-        With "uri", and what pyannote.audio's pipelines need ("audio", for instance).
+        With "uri", and the keys that the pipeline needs ("audio", for instance).
     folder : Path
-        Gets "{uri}.rttm", and "{uri}.json" for pipelines that write one. Both are there as a whole,
-        or not at all: a recording whose RTTM is there is not diarized again.
+        Folder to write: "{uri}.rttm", and "{uri}.json" if the output can be serialized. Both are
+        written atomically, RTTM last: a recording that has one is not diarized again.
     hook : callable, optional
-        That of a pipeline: see `pyannote.audio.pipelines.utils.hook`.
+        Hook of the pipeline: see `pyannote.audio.pipelines.utils.hook`.
     **options
         Arguments of the pipeline: `num_speakers`, `min_speakers`, `max_speakers`.
 
     Yields
     ------
     applied : Applied
-        One for each recording. Whatever goes wrong with one does not end the iteration, unless its
-        results cannot be written: those of others could not be either.
+        One for each recording. The failure of a recording does not end the iteration, unless its
+        results cannot be written.
 
     Raises
     ------
@@ -89,19 +89,19 @@ def apply_pipeline(
                     start = time.perf_counter()
                     _diarize(pipeline, recording, path, hook, options)
                     seconds = time.perf_counter() - start
-                # times as they are written, so that scores are the same the next time
+                # rounded times of the file, so that scores are the same the next time
                 applied = Applied(recording, _read(path, recording["uri"]), seconds=seconds)
             except WriteError:
                 raise
-            # decoders, file finders, models: each has errors of its own
+            # decoders, file finders and models raise errors of any kind
             except Exception as error:
-                logger.debug("%r could not be done", recording["uri"], exc_info=True)
-                applied = Applied(recording, error=say(error))
+                logger.debug("%r failed", recording["uri"], exc_info=True)
+                applied = Applied(recording, error=one_line(error))
             yield applied
 
 
-def say(error: Exception) -> str:
-    """An error in one line"""
+def one_line(error: Exception) -> str:
+    """Type and message of an error, in one line"""
     text = reason(error) if isinstance(error, RuntimeError) else str(error)
     message = textwrap.shorten(text, 300, placeholder=" ...")
     return f"{type(error).__name__}: {message}"
@@ -113,20 +113,20 @@ def _diarize(
     path: Path,
     hook: Callable | None,
     options: Mapping[str, int],
-):
+) -> None:
     uri = recording["uri"]
     if {*uri} & {*" \t\r\n"}:
         raise ValueError(f"RTTM has no names with spaces, found {uri!r}: rename that recording.")
     has_reference = expects_reference(pipeline)
     if has_reference and not options and recording.get("annotation") is None:
         why = recording.get(WRONG_REFERENCE, f"found none of {uri!r}.")
-        raise ValueError(f"this pipeline must be told by a reference who speaks, {why}")
-    # others would look at references to give their names to speakers
+        raise ValueError(f"this pipeline needs the speakers of a reference, {why}")
+    # other clusterings use the names of a reference for their speakers
     file = recording if has_reference else without_references(recording)
     with _readable(file) as readable:
         readable = decoded(readable)
         output = pipeline(readable, hook=hook, **options)
-        # our class crops by itself
+        # our class crops its output
         is_stock = isinstance(pipeline, pipelines.SpeakerDiarization)
         if is_stock and not isinstance(pipeline, DiarizationPipeline):
             output = crop_to_audio(output, readable)
@@ -136,14 +136,14 @@ def _diarize(
     diarization.uri = uri
     if hasattr(output, "serialize"):
         write_json(output.serialize(), path.with_name(f"{uri}.json"))
-    # last: it says that this recording is done
+    # last: a recording with an RTTM is complete
     with atomic_write(path) as draft, draft.open("w", encoding="utf-8") as file:
         diarization.write_rttm(file)
 
 
 @contextmanager
 def _readable(file: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Same recording, opened if decoders refuse its path"""
+    """Open the audio of a recording if decoders refuse its path: see `decodable`"""
     audio = file.get("audio")
     if not isinstance(audio, Path):
         yield file
@@ -153,7 +153,7 @@ def _readable(file: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _anonymous(output: Any) -> Any:
-    """Same output, with SPEAKER_00, SPEAKER_01... rather than the names of a reference"""
+    """Rename speakers to SPEAKER_00, SPEAKER_01... instead of the names of a reference"""
     diarization = getattr(output, "speaker_diarization", output)
     names = {label: f"SPEAKER_{i:02d}" for i, label in enumerate(diarization.labels())}
     if diarization is output:

@@ -10,12 +10,12 @@ from .settings import MIN_CLEAN_RATIO
 
 
 class CleanSpeechFilter:
-    """Mixin for clusterings of pyannote.audio: how much clean speech an embedding needs
+    """Mixin for clusterings of pyannote.audio: choose embeddings by their amount of clean speech
 
-    Clusters are found among embeddings of speakers who speak alone for long enough in their window,
-    then all embeddings are assigned to them. pyannote.audio (4.0.7) asks for a fifth of the window.
-    DiariZen asks for a tenth, and takes all active speakers of a recording where less than two of
-    them have that much: short recordings and short turns keep their speakers.
+    Embeddings of speakers who speak alone for long enough in their window are clustered, then all
+    embeddings are assigned to these clusters. pyannote.audio (4.0.7) requires a fifth of the
+    window. DiariZen requires a tenth, and takes all active speakers if fewer than two of them have
+    that much: short recordings and short turns keep their speakers.
     """
 
     min_clean_ratio = MIN_CLEAN_RATIO
@@ -35,7 +35,7 @@ class CleanSpeechFilter:
         -------
         chosen : (num_chosen, dimension) np.ndarray
         chunks, speakers : (num_chosen,) np.ndarray
-            Where they are.
+            Indices of their windows and speakers.
         """
         active = segmentations.data > 0
         alone = active & (active.sum(axis=2, keepdims=True) == 1)
@@ -47,11 +47,11 @@ class CleanSpeechFilter:
 
 
 class AgglomerativeClustering(CleanSpeechFilter, clustering.AgglomerativeClustering):
-    """Agglomerative clustering of pyannote.audio, with that filter"""
+    """Agglomerative clustering of pyannote.audio, with the filter of `CleanSpeechFilter`"""
 
 
 class VBxClustering(CleanSpeechFilter, clustering.VBxClustering):
-    """Bayesian clustering of pyannote.audio, with that filter"""
+    """Bayesian clustering of pyannote.audio, with the filter of `CleanSpeechFilter`"""
 
 
 CLUSTERINGS = {

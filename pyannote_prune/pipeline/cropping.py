@@ -1,7 +1,7 @@
-"""Crop speaker turns to the audio that they were found in
+"""Crop speaker turns to the end of their audio
 
-Segmentation pads the last window with zeros, and pyannote.audio (4.0.7) keeps the turns that are
-found there.
+Segmentation pads the last window with zeros, and pyannote.audio (4.0.7) keeps turns that are found
+in the padding.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pyannote.core import Annotation, Segment
 
 from ..data.decoding import get_duration
 
-# seconds: times are written in milliseconds, where a shorter turn would have no duration
+# in seconds: times are written in milliseconds, where a shorter turn would have no duration
 SHORTEST = 0.001
 
 
@@ -28,13 +28,13 @@ def crop_to_audio(
     ----------
     output : DiarizeOutput or Annotation
     file : dict
-        With "audio", or "waveform" and "sample_rate", which was diarized.
+        File that was diarized, with "audio", or "waveform" and "sample_rate".
 
     Returns
     -------
     output : DiarizeOutput or Annotation
-        Same type. Before the end of the audio, nothing changes. Speakers of whom nothing is left
-        have no embedding any more.
+        Same type, unchanged before the end of the audio. Embeddings of speakers without any turn
+        left are removed.
     """
     if isinstance(output, Annotation):
         return crop(output, get_duration(file)) if output else output
@@ -62,7 +62,7 @@ def crop(annotation: Annotation, duration: float) -> Annotation:
     ----------
     annotation : Annotation
     duration : float
-        Of the audio, in seconds.
+        Duration of the audio, in seconds.
 
     Examples
     --------

@@ -47,11 +47,11 @@ from .settings import (
 
 
 class DiarizationPipeline(pipelines.SpeakerDiarization):
-    """pyannote.audio's speaker diarization, with options that it does not have
+    """Speaker diarization pipeline of pyannote.audio, with more options
 
-    Exported `config.yaml` files name this class. Unlike that of pyannote.audio (as of 4.0.7), it
-    gives no turn after the end of the audio, and it also runs with
-    `clustering="OracleClustering"`, without any speaker embedding nor PLDA.
+    Exported `config.yaml` files name it `pyannote_prune.pipeline.SpeakerDiarization`. Unlike the
+    class of pyannote.audio (4.0.7), it gives no turn after the end of the audio, and it also runs
+    with `clustering="OracleClustering"`, without any speaker embedding nor PLDA.
 
     Parameters
     ----------
@@ -59,20 +59,18 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         Size, in frames, of the median filter over the binarized segmentation of each window: it
         removes shorter activations and gaps. Odd. Defaults (1) to no filter.
     min_speakers, max_speakers : int, optional
-        Bounds for files that come without any information on their number of speakers.
-        Default to none.
+        Bounds for files whose number of speakers is not given. Default to none.
     min_clean_ratio, constrained_assignment : optional
         Rules of clustering: see `pyannote_prune.DiarizationSettings`.
     first_channel : bool, optional
-        Listen to the first channel of recordings, unless a file says which one ("channel").
-        Defaults to the average of all channels.
+        Use the first channel of recordings, unless a file has a "channel". Defaults to the average
+        of all channels.
     share_frames : bool, optional
-        Compute what speaker embeddings of a window have in common once for all of its speakers,
-        with embeddings that allow it (those of WeSpeaker): same results, several times faster.
-        Defaults to True.
+        Compute frames of a window once for the embeddings of all of its speakers, if the embedding
+        allows it (as WeSpeaker does): same results, several times faster. Defaults to True.
     segmentation_dtype : str, optional
-        "bfloat16" runs WavLM faster, with results that differ a little, on processors that know it:
-        others ignore it, and say so. Defaults to the precision of its weights.
+        "bfloat16" runs WavLM faster, with slightly different results, on processors that support
+        it: others ignore it, with a warning. Defaults to the precision of its weights.
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
         of a ".safetensors" file, and "$model/segmentation/model.safetensors" in a `config.yaml`.
@@ -81,8 +79,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
     ------
     ValueError
         If the size of the filter is even, if bounds contradict each other, if the clustering does
-        not have an option, or if a filter is asked for a segmentation model which is not a powerset
-        one.
+        not have an option, or if there is a filter for a segmentation model that is not powerset.
     """
 
     def __init__(
@@ -97,7 +94,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         share_frames: bool = True,
         segmentation_dtype: str | None = None,
         **kwargs,
-    ):
+    ) -> None:
         check_median_filter(median_filter)
         check_bounds(min_speakers, max_speakers)
         check_dtype(segmentation_dtype)
@@ -174,10 +171,10 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             segmentations.sliding_window,
         )
 
-    def _set_precision(self):
-        """Segment with a view of the model, which stays as it is for whoever else has it
+    def _set_precision(self) -> None:
+        """Segment with a view of the model in another precision: the model itself does not change
 
-        It is made again once the pipeline has moved.
+        The view is made again when the pipeline has moved to another device.
         """
         device = self._model.device
         if device == self._device_of_view:
@@ -185,8 +182,8 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         dtype = getattr(torch, self.segmentation_dtype)
         if dtype == torch.bfloat16 and not supports_bfloat16(device):
             warnings.warn(
-                "This processor does not know bfloat16, which would be slower: segmentation runs "
-                "in single precision instead.",
+                "This processor has no native bfloat16, which would be slower: running "
+                "segmentation in float32 instead.",
                 stacklevel=3,
             )
             dtype = None
@@ -194,7 +191,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         self._device_of_view = device
 
     def get_embeddings(self, *args, **kwargs) -> np.ndarray | None:
-        """Extract embeddings, or do not when oracle clustering makes them useless"""
+        """Extract embeddings, except for oracle clustering, which does not use them"""
         return None if self._is_oracle else super().get_embeddings(*args, **kwargs)
 
     def __call__(self, file: AudioFile | list[AudioFile], **kwargs) -> Any:
@@ -233,8 +230,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         Returns
         -------
         output : DiarizeOutput, or Annotation
-            The latter with `legacy`, and for `pyannote-audio optimize`, whose metrics take no
-            other.
+            The latter with `legacy`, and for the metrics of `pyannote-audio optimize`.
 
         Raises
         ------
@@ -247,7 +243,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
                 "none: export the model with embeddings to diarize recordings."
             )
         original = file
-        if not (self.training and set(file) >= CACHES):  # all that audio is read for
+        if not (self.training and set(file) >= CACHES):  # audio is not read then
             file = decoded(file)
         if self.first_channel and file.get("channel") is None:
             file = ProtocolFile(file, {"channel": lambda _: 0})
@@ -271,19 +267,19 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
 def find_safetensors(
     segmentation: Any, token: str | bool | None = None, cache_dir: str | Path | None = None
 ) -> Path | None:
-    """Local file of a segmentation model, downloaded if necessary, when it is a safetensors one
+    """Local path of a safetensors segmentation model, downloaded if necessary. None for others
 
     Parameters
     ----------
     segmentation : Model, str, Path or dict
-        As pyannote.audio takes it, after "$model/..." has become a dictionary.
+        As in the constructor, after "$model/..." has become a dictionary.
     token, cache_dir : optional
         See `pyannote.audio.Pipeline.from_pretrained`.
 
     Raises
     ------
     ValueError
-        If it names no file of the folder of the pipeline.
+        If it is not the name of a file in the folder of the pipeline.
     """
     if not isinstance(segmentation, Mapping):
         return Path(segmentation) if is_safetensors(segmentation) else None

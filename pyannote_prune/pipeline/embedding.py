@@ -13,17 +13,17 @@ from torch import Tensor
 class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
     """Embeddings of all speakers of a window, from frames that are computed once
 
-    pyannote.audio's pipeline asks for one embedding after the other, with the same waveform as many
-    times as a window has speakers. Most of the network does not depend on the speaker: its output
-    is kept for as long as the waveform stays the same.
+    The pipeline of pyannote.audio computes one embedding after the other, with the same waveform
+    for each speaker of a window. Most of the network does not depend on the speaker: its output is
+    kept as long as the waveform is the same.
 
     Parameters
     ----------
     embedding : PyannoteAudioPretrainedSpeakerEmbedding
-        Of a model for which `can_share_frames`.
+        Embedding for which `can_share_frames` is true.
     """
 
-    def __init__(self, embedding: PyannoteAudioPretrainedSpeakerEmbedding):
+    def __init__(self, embedding: PyannoteAudioPretrainedSpeakerEmbedding) -> None:
         super().__init__(embedding.model_, device=embedding.device)
         self._last = torch.empty(0), torch.empty(0)
 
@@ -68,7 +68,7 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         -------
         frames : (batch_size, ..., num_frames) torch.Tensor
         """
-        # read once, and replaced as a whole: other threads may use the same pipeline
+        # one read and one assignment: other threads may use the same pipeline
         last_waveform, last_frames = self._last
         pairs = zip([last_waveform, *waveforms[:-1]], waveforms, strict=True)
         is_new = torch.tensor([not torch.equal(previous, current) for previous, current in pairs])
@@ -82,7 +82,7 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
 
 
 def can_share_frames(embedding: Any) -> bool:
-    """Whether an embedding of pyannote.audio has a part that does not depend on the speaker"""
+    """Whether an embedding has frames that do not depend on the speaker"""
     return type(embedding) is PyannoteAudioPretrainedSpeakerEmbedding and all(
         callable(getattr(embedding.model_, name, None))
         for name in ("forward_frames", "forward_embedding")

@@ -1,4 +1,4 @@
-"""Pipeline folders"""
+"""Export pipeline folders"""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ from .settings import DiarizationSettings
 
 COMMUNITY_1 = "pyannote/speaker-diarization-community-1"
 
-
 # files of each part of a pipeline folder
 PARTS = {
     "embedding": ("pytorch_model.bin",),
     "plda": ("xvec_transform.npz", "plda.npz"),
 }
-
 
 PIPELINE = "pyannote_prune.pipeline.SpeakerDiarization"
 
@@ -50,18 +48,18 @@ def export_pipeline(
     folder : str or Path
         Folder to write. Must not exist, or be empty.
     parts : str or Path, optional
-        Where embedding and PLDA come from: a local pipeline folder, whose `embedding` and `plda`
-        are copied (the new folder is then complete, and works offline), or the hub id of a
-        pipeline with the same layout, which is referred to.
+        Source of embedding and PLDA: a local pipeline folder, whose `embedding` and `plda` are
+        copied (the new folder is then complete, and works offline), or the hub id of a pipeline
+        with the same layout, which is written in `config.yaml`.
         Defaults to "pyannote/speaker-diarization-community-1". Oracle clustering needs none.
     settings : DiarizationSettings, optional
-        Defaults to those of that pipeline.
+        Defaults to the settings of that pipeline.
     safetensors : bool, optional
-        Save the segmentation model as a safetensors file, from which nothing can be executed.
-        Defaults to the format of pyannote.audio.
+        Save the segmentation model as a safetensors file, which cannot contain code. Defaults to
+        the format of pyannote.audio.
     plda : str or Path, optional
         Folder of another PLDA ("xvec_transform.npz" and "plda.npz"), which is copied. Defaults to
-        that of `parts`.
+        the PLDA of `parts`.
 
     Returns
     -------
@@ -79,7 +77,7 @@ def export_pipeline(
     if not isinstance(model, WavLMSegmentation):
         model = load_checkpoint(model)
 
-    # complete before it takes its final name: an interruption leaves no half pipeline
+    # complete before it takes its final name, in case of an interruption
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(DRAFT, draft_prefix(folder), folder.parent) as temporary:
         draft = Path(temporary) / folder.name
@@ -99,7 +97,7 @@ def export_pipeline(
 
 
 def check_parts(parts: str | Path, plda: str | Path | None = None) -> dict[str, Path]:
-    """Check that the files of local parts are there, and hold numbers alone
+    """Check that the files of local parts exist, and contain nothing but numbers
 
     Parameters
     ----------
@@ -109,7 +107,7 @@ def check_parts(parts: str | Path, plda: str | Path | None = None) -> dict[str, 
     Returns
     -------
     folders : dict of Path
-        Those of the parts that are local, to copy.
+        Folders of local parts, to copy.
 
     Raises
     ------
@@ -131,7 +129,7 @@ def check_parts(parts: str | Path, plda: str | Path | None = None) -> dict[str, 
     return found
 
 
-def _check_files(folder: Path, part: str, argument: str):
+def _check_files(folder: Path, part: str, argument: str) -> None:
     missing = [name for name in PARTS[part] if not (folder / name).is_file()]
     if missing:
         raise ValueError(
@@ -142,8 +140,8 @@ def _check_files(folder: Path, part: str, argument: str):
         _check_part(folder / name, argument)
 
 
-def _check_part(path: Path, argument: str):
-    """Refuse to pass on what could execute code: pyannote.audio loads embeddings as they are"""
+def _check_part(path: Path, argument: str) -> None:
+    """Refuse a file that could execute code: pyannote.audio loads embeddings without a check"""
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
@@ -152,7 +150,7 @@ def _check_part(path: Path, argument: str):
                         raise ValueError(f"{name!r} is no array.")
         else:
             read_safely(path)
-    # numpy has no exception of its own for damaged files
+    # numpy raises errors of many kinds for damaged files
     except Exception as error:
         raise ValueError(
             f"`{argument}` must have files that hold numbers alone, found {str(path)!r}: "
@@ -161,7 +159,7 @@ def _check_part(path: Path, argument: str):
         ) from error
 
 
-def _copy(source: Path, destination: Path, names: tuple[str, ...]):
+def _copy(source: Path, destination: Path, names: tuple[str, ...]) -> None:
     destination.mkdir()
     for name in names:
         shutil.copyfile(source / name, destination / name)
@@ -170,7 +168,7 @@ def _copy(source: Path, destination: Path, names: tuple[str, ...]):
 def _config(
     settings: DiarizationSettings, hub_id: str, copied: Collection[str], safetensors: bool
 ) -> dict[str, Any]:
-    """Content of `config.yaml`, where parts that are not copied are those of the hub"""
+    """Content of `config.yaml`: parts that are not copied come from the hub"""
     params: dict[str, Any] = {
         "clustering": settings.clustering,
         # pyannote.audio reads a folder, our pipeline class also a file

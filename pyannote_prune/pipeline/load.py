@@ -1,4 +1,4 @@
-"""The pipeline that is applied, and the folder of its results"""
+"""Load a pipeline, and reserve the folder of its results"""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ from ..files.folders import Difference, claim
 from ..files.locks import in_use
 from ..files.moved_folders import is_moved
 from ..files.replaced import remove_replaced
-from .apply import say
+from .apply import one_line
 
 REQUEST, RECORDINGS = "application.yml", "recordings.csv"
-
 
 CONFIG = "config.yaml"  # of the folder of a pipeline
 
 
 def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
-    """Pretrained pipeline, on a device
+    """Load a pretrained pipeline on a device
 
     Parameters
     ----------
@@ -51,16 +50,16 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
     except (AssertionError, NotImplementedError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"`device` must be that of a processor of this machine, found {device!r} ({reason})."
+            f"`device` must be a processor of this machine, found {device!r} ({reason})."
         ) from error
     rule = f"`pipeline` must be the folder of a pipeline, or a hub id, found {pipeline!r}"
     if (cure := _cure(Path(pipeline))) is not None:
         raise ValueError(f"{rule}: {cure}.")
     try:
         loaded = Pipeline.from_pretrained(pipeline)
-    # it may hold anything
+    # loading a pipeline raises errors of any kind
     except Exception as error:
-        raise ValueError(f"{rule}, which cannot be loaded: {say(error)}") from error
+        raise ValueError(f"{rule}, which cannot be loaded: {one_line(error)}") from error
     if loaded is None:
         raise ValueError(
             f"{rule}, which could not be downloaded: its conditions may have to be accepted on the "
@@ -70,7 +69,7 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
 
 
 def _cure(path: Path) -> str | None:
-    """What to do with a file or folder that is there, and is no pipeline"""
+    """Way out of an error about a file or folder that exists, but is not a pipeline"""
     if path.is_file() and path.suffix.lower() not in (".yaml", ".yml"):
         return f"export the model first (`pyannote-prune export {path} FOLDER`)"
     if not path.is_dir() or (path / CONFIG).is_file():
@@ -80,26 +79,26 @@ def _cure(path: Path) -> str | None:
     return f"it has no {CONFIG!r}. Models are exported first (`pyannote-prune export`)"
 
 
-def check_references(pipeline: Pipeline, recordings: Iterable[Mapping[str, Any]]):
-    """Check that a pipeline that is told who speaks has references of some recordings
+def check_has_references(pipeline: Pipeline, recordings: Iterable[Mapping[str, Any]]) -> None:
+    """Check that there are references, for a pipeline with oracle clustering
 
     Raises
     ------
     ValueError
-        If it has none.
+        If no recording has one.
     """
     if getattr(pipeline, "klustering", None) != "OracleClustering":
         return
     if not any(map(_may_have_reference, recordings)):
         raise ValueError(
-            "`pipeline` must be told who speaks: OracleClustering needs the reference "
+            "`recordings` must have references: OracleClustering needs the reference "
             '("annotation") of each recording, found none. Give --protocol, with references, or '
             "export the model with embeddings to diarize recordings."
         )
 
 
-def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]):
-    """Check that a pipeline can be told how many speakers there are
+def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]) -> None:
+    """Check numbers of speakers that are given to a pipeline
 
     Parameters
     ----------
@@ -110,14 +109,14 @@ def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]):
     Raises
     ------
     ValueError
-        If they are not positive or contradict each other, or if the pipeline has no use for them.
+        If they are not positive or contradict each other, or if the pipeline does not take them.
     """
     given = " and ".join(f"--{name.replace('_', '-')} {n}" for name, n in speakers.items())
     if any(number < 1 for number in speakers.values()):
         raise ValueError(f"numbers of speakers must be positive, found {given}.")
     if "num_speakers" in speakers and len(speakers) > 1:
         raise ValueError(
-            f"`--num-speakers` must be given alone, found {given}: it says exactly how many."
+            f"`--num-speakers` must be given alone, found {given}: it is the exact number."
         )
     if speakers.get("min_speakers", 1) > speakers.get("max_speakers", float("inf")):
         raise ValueError(f"`--min-speakers` must be at most `--max-speakers`, found {given}.")
@@ -128,15 +127,15 @@ def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]):
         )
     if speakers and getattr(pipeline, "klustering", None) == "OracleClustering":
         raise ValueError(
-            f"`pipeline` must not have oracle clustering for {given}: it is told by references who "
-            "speaks. Leave them out."
+            f"`pipeline` must not have oracle clustering for {given}: it takes the "
+            "speakers of references. Leave them out."
         )
 
 
 def _may_have_reference(recording: Mapping[str, Any]) -> bool:
     try:
         return WRONG_REFERENCE in recording or recording.get("annotation") is not None
-    # those of loaders: it is told with that recording
+    # loaders raise errors of any kind: `apply_pipeline` reports them with that recording
     except Exception:
         return True
 
@@ -150,20 +149,21 @@ def claim_results(
 ) -> list[str]:
     """Reserve a folder for the results of one pipeline on recordings of one origin
 
-    Results of recordings that were replaced since are removed.
+    Results of recordings whose audio has changed are removed.
 
     Parameters
     ----------
     folder : Path
-        Must not exist, be empty, or come from the same pipeline and origin, which may have moved.
+        New or empty folder, or folder of the same pipeline and origin, which may have moved.
     pipeline : str
         Exported folder (the same one if its files are the same), or hub id.
     source : str or list of str
-        Where recordings come from, protocol or folders: names are unique in there only.
+        Origin of recordings, protocol or folders: names are unique within it.
     recordings : iterable of dict, optional
         Recordings of that origin, with "uri" and "audio".
     **request
-        What else results depend on: `subset` and `database` of a protocol, numbers of speakers.
+        Other values that results depend on: `subset` and `database` of a protocol, numbers of
+        speakers.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def claim_results(
 
 
 def _is_same(difference: Difference, folder: Path) -> bool:
-    """Whether a place is the former one, which has moved, or which 0.1.0 did not write"""
+    """Whether a value differs only since a project has moved, or since 0.1.0 did not write it"""
     key, here, there = difference.key, difference.here, difference.there
     if key == "database":
         return there is None or not Path(there).exists() or is_moved(here, there, folder, REQUEST)
@@ -200,7 +200,7 @@ def _is_same(difference: Difference, folder: Path) -> bool:
 def _audio_path(recording: Mapping[str, Any]) -> Path | None:
     try:
         audio = recording["audio"]
-    # file finders: this recording is told when its turn comes
+    # file finders raise errors of any kind: `apply_pipeline` reports them with that recording
     except Exception:
         return None
     return Path(audio) if isinstance(audio, str | Path) else None
@@ -219,9 +219,10 @@ def _identity(pipeline: str) -> str:
 
 
 def _files(folder: Path) -> set[Path]:
-    """Files that a pipeline is loaded from: its description, and what that names in its folder
+    """Files that a pipeline is loaded from: `config.yaml`, and its "$model/..." files
 
-    Others change nothing: those of the system, and of tools such as `pyannote-audio optimize`.
+    Other files of the folder, by the system or `pyannote-audio optimize` for instance, do not
+    count.
     """
     config = folder / "config.yaml"
     files = {config}

@@ -22,7 +22,7 @@ class NoPLDA(PLDA):
     of `PLDA` needs files.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         pass
 
 

@@ -1,4 +1,4 @@
-"""Recordings to diarize"""
+"""List recordings to diarize"""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..data.audio_files import EXTENSIONS, audio_files, count_others, name_of
-from ..data.protocol import load_protocol, saying_where
+from ..data.audio_files import EXTENSIONS, count_others, name_of, select_audio
+from ..data.protocol import load_protocol, naming_subset
 from ..data.protocol_files import list_recordings
 from ..files.messages import shorten
 
-# bytes: names of files have at most 255, and those of results end in ".rttm"
+# in bytes: names of files have at most 255, and results end in ".rttm"
 LONGEST = 250
 
 
@@ -23,7 +23,7 @@ def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
     Parameters
     ----------
     paths : iterable of Path
-        A file may have any extension. In folders, those of audio files are looked for.
+        Files with any suffix, and folders, of which audio files are selected by suffix.
 
     Returns
     -------
@@ -33,16 +33,16 @@ def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
     Raises
     ------
     ValueError
-        If there is nothing, if two recordings have the same name, or if results cannot have it.
+        If there is no recording, if two have the same name, or if it cannot be the name of a file.
 
     See Also
     --------
-    left_out : What else there is in folders
+    left_out : Count the other files of folders
     """
     paths, found = [*map(Path, paths)], []
     for path in paths:
         if path.is_dir():
-            found += audio_files(path.iterdir())
+            found += select_audio(path.iterdir())
         elif path.exists():
             found.append(path)
         else:
@@ -58,13 +58,13 @@ def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
 
 
 def left_out(paths: Iterable[Path], results: Path | None = None) -> str:
-    """Count files of each suffix, and sub-folders, that are left out of folders
+    """Count files of folders that are left out, by suffix, and sub-folders
 
     Parameters
     ----------
     paths : iterable of Path
     results : Path, optional
-        Folder of results, which may be among sub-folders, and does not count.
+        Folder of results, which does not count if it is a sub-folder.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def left_out(paths: Iterable[Path], results: Path | None = None) -> str:
     """
     counts = []
     for folder in filter(Path.is_dir, map(Path, paths)):
-        used = audio_files(folder.iterdir())
+        used = select_audio(folder.iterdir())
         if results is not None and results.resolve().parent == folder.resolve():
             used.append(folder / results.resolve().name)
         if others := count_others(folder, used):
@@ -82,7 +82,7 @@ def left_out(paths: Iterable[Path], results: Path | None = None) -> str:
 
 
 def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mapping[str, Any]]:
-    """Files of a pyannote.database protocol
+    """List recordings of a pyannote.database protocol
 
     Parameters
     ----------
@@ -103,32 +103,32 @@ def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mappi
         If there is no such protocol or subset, or if its files cannot be listed.
     """
     protocol = load_protocol(database, name)
-    with saying_where(subset, name):
+    with naming_subset(subset, name):
         recordings = list_recordings(protocol, subset)
         check_names(recordings)
     return recordings
 
 
-def check_names(recordings: Iterable[Mapping[str, Any]]):
-    """Check that results can be files of these names"""
+def check_names(recordings: Iterable[Mapping[str, Any]]) -> None:
+    """Check that names of recordings are unique, and can be names of files"""
     uris = Counter(recording["uri"] for recording in recordings)
     twice = [uri for uri, count in uris.items() if count > 1]
     if twice:
         raise ValueError(
-            f"names of recordings must differ, as those of their results, found {shorten(twice)} "
-            "twice: rename them, or apply the pipeline to each folder."
+            f"names of recordings must differ, since results have the same names, found "
+            f"{shorten(twice)} twice: rename them, or apply the pipeline to each folder."
         )
     for uri in uris:
         check_name(uri)
 
 
-def check_name(uri: Any):
-    """Check that results can be files of that name
+def check_name(uri: Any) -> None:
+    """Check that the name of a recording can be the name of a file
 
     Raises
     ------
     ValueError
-        If it is not the name of a file, or if it is too long.
+        If it cannot, or if it is too long.
     """
     if not _is_name(uri):
         raise ValueError(
@@ -136,8 +136,8 @@ def check_name(uri: Any):
         )
     if (size := len(os.fsencode(uri))) > LONGEST:
         raise ValueError(
-            f"names of recordings must have at most {LONGEST} bytes, for those of their results, "
-            f"found {shorten(uri)} ({size} bytes): shorten it."
+            f"names of recordings must have at most {LONGEST} bytes, since results have the same "
+            f"names, found {shorten(uri)} ({size} bytes): shorten it."
         )
 
 

@@ -8,37 +8,37 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 
 from ..data.protocol_files import reference_of
 from ..files.atomic import atomic_write
-from .apply import Applied, say
+from .apply import Applied, one_line
 
 SCORES = "scores.csv"
 
 
 def add_score(metric: DiarizationErrorRate, applied: Applied) -> str | None:
-    """Count errors of a recording that has a reference
+    """Add a recording to a metric, if it has a reference
 
     Returns
     -------
     error : str or None
-        What is wrong with the reference: errors were not counted.
+        Reason why the reference cannot be used: the recording was not added.
     """
     try:
         reference = reference_of(applied.recording)
         if reference is not None:
             annotation, annotated = reference
             metric(annotation, applied.diarization, uem=annotated)
-    # those of loaders of references
+    # loaders of references raise errors of any kind
     except Exception as error:
-        return str(error) if isinstance(error, OSError | ValueError) else say(error)
+        return str(error) if isinstance(error, OSError | ValueError) else one_line(error)
     return None
 
 
 def write_scores(metric: DiarizationErrorRate, folder: Path) -> list[str]:
-    """Write scores, if there are some, next to former ones of the same recordings that differ
+    """Write scores, and keep former ones that differ under another name
 
     Returns
     -------
     lines : list of str
-        What was written, for users.
+        Summary for users: error rate, and files that were written or kept.
     """
     path, lines = folder / SCORES, []
     text = metric.report().to_csv() if metric.results_ else ""
@@ -54,7 +54,7 @@ def write_scores(metric: DiarizationErrorRate, folder: Path) -> list[str]:
 
 
 def _keep(path: Path, text: str) -> Path | None:
-    """Give former scores another name, unless they are part of the new ones"""
+    """Rename the file of former scores, unless the new ones include them"""
     if not path.is_file():
         return None
     former = path.read_text(encoding="utf-8").splitlines()

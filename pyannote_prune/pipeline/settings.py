@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-# of DiariZen: frames of its median filter, and share of clean speech in a window
+# DiariZen: size of the median filter, in frames, and share of clean speech in a window
 MEDIAN_FILTER = 11
 
-
 MIN_CLEAN_RATIO = 0.1
-
 
 # clusterings of pyannote.audio with `min_clean_ratio` and `constrained_assignment`
 WITH_OPTIONS = ("AgglomerativeClustering", "VBxClustering")
@@ -18,42 +16,44 @@ WITH_OPTIONS = ("AgglomerativeClustering", "VBxClustering")
 
 @dataclass(frozen=True)
 class DiarizationSettings:
-    """What `export_pipeline` writes next to the models
+    """Settings of an exported pipeline
 
-    Default values are those of pyannote/speaker-diarization-community-1, as far as they do not
-    depend on its segmentation model.
+    Default values come from pyannote/speaker-diarization-community-1, where they do not depend on
+    its segmentation model.
 
     Parameters
     ----------
     clustering : str
         Name of a clustering of pyannote.audio.
     parameters : dict
-        Its hyper-parameters.
+        Hyper-parameters of the clustering.
     segmentation_step : float
         Step between consecutive windows, as a fraction of their duration.
     segmentation_batch_size, embedding_batch_size : int
         Batch sizes. They change speed and memory, not results.
     embedding_exclude_overlap : bool
-        Extract embeddings from non-overlapping speech where there is enough of it.
+        Extract embeddings from non-overlapping speech if there is enough of it.
     min_duration_off : float
-        Fill gaps shorter than that, in seconds.
+        Longest gap that is filled, in seconds.
     median_filter : int
         Size, in frames, of the median filter over the binarized segmentation of each window.
         Odd. 1 does not filter.
     min_speakers, max_speakers : int, optional
-        Bounds for files that come without any information on their number of speakers.
+        Bounds for files whose number of speakers is not given.
     min_clean_ratio : float, optional
-        Share of a window, in (0, 1], that speakers have to speak alone for their embeddings to be
-        clustered, if two of a recording do. Defaults to the rule of pyannote.audio: 0.2, always.
+        Share of a window, in (0, 1], where speakers must speak alone for their embeddings to be
+        clustered, if at least two embeddings do. Defaults to the rule of pyannote.audio: 0.2,
+        always.
     constrained_assignment : bool, optional
-        Assign speakers of a window to different clusters. Defaults to what the clustering of
-        pyannote.audio does: VBx does, agglomerative clustering does not.
+        Assign speakers of a window to different clusters. Defaults to the rule of pyannote.audio:
+        VBx does, agglomerative clustering does not.
     first_channel : bool
-        Listen to the first channel of recordings rather than to the average of all of them.
+        Use the first channel of recordings instead of the average of all channels.
     share_frames : bool
-        Compute what speaker embeddings of a window have in common once: same results, less time.
+        Compute frames of a window once for the embeddings of all of its speakers: same results,
+        less time.
     segmentation_dtype : str, optional
-        "bfloat16" runs WavLM faster, with results that differ a little.
+        "bfloat16" runs WavLM faster, with slightly different results.
 
     Raises
     ------
@@ -80,22 +80,22 @@ class DiarizationSettings:
     share_frames: bool = True
     segmentation_dtype: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_median_filter(self.median_filter)
         check_bounds(self.min_speakers, self.max_speakers)
         check_dtype(self.segmentation_dtype)
         check_clean_ratio(self.min_clean_ratio)
-        # oracle clustering, without embeddings, has no use for the options of others
+        # oracle clustering ignores these options
         if self.needs_embeddings:
             check_clustering(self.clustering, self.min_clean_ratio, self.constrained_assignment)
 
     @property
     def needs_embeddings(self) -> bool:
-        """Whether clustering looks at voices"""
+        """Whether clustering needs embeddings"""
         return self.clustering != "OracleClustering"
 
 
-def check_median_filter(size: int):
+def check_median_filter(size: int) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or size < 1 or size % 2 == 0:
         raise ValueError(
             f"`median_filter` must be an odd number of frames, found {size!r}: "
@@ -103,7 +103,7 @@ def check_median_filter(size: int):
         )
 
 
-def check_bounds(min_speakers: int | None, max_speakers: int | None):
+def check_bounds(min_speakers: int | None, max_speakers: int | None) -> None:
     if not 1 <= (min_speakers or 1) <= (max_speakers or float("inf")):
         raise ValueError(
             "`min_speakers` must be positive and at most `max_speakers`, found "
@@ -111,14 +111,15 @@ def check_bounds(min_speakers: int | None, max_speakers: int | None):
         )
 
 
-def check_dtype(name: str | None):
+def check_dtype(name: str | None) -> None:
     if name not in (None, "bfloat16"):
         raise ValueError(
-            f'`segmentation_dtype` must be "bfloat16" or None (that of weights), found {name!r}.'
+            '`segmentation_dtype` must be "bfloat16" or None (the precision of weights), found '
+            f"{name!r}."
         )
 
 
-def check_clean_ratio(ratio: float | None):
+def check_clean_ratio(ratio: float | None) -> None:
     if ratio is not None and not 0 < ratio <= 1:
         raise ValueError(
             f"`min_clean_ratio` must be in (0, 1], found {ratio}: it is a share of a window "
@@ -126,7 +127,7 @@ def check_clean_ratio(ratio: float | None):
         )
 
 
-def check_clustering(name: str, min_clean_ratio: float | None, constrained: bool | None):
+def check_clustering(name: str, min_clean_ratio: float | None, constrained: bool | None) -> None:
     options = {"min_clean_ratio": min_clean_ratio, "constrained_assignment": constrained}
     for option, value in options.items():
         if value is not None and name not in WITH_OPTIONS:
@@ -136,5 +137,5 @@ def check_clustering(name: str, min_clean_ratio: float | None, constrained: bool
             )
 
 
-# who speaks is given: segmentation alone is at work, without embedding nor PLDA
+# speakers are given by a reference: segmentation alone, without embedding nor PLDA
 ORACLE_SETTINGS = DiarizationSettings(clustering="OracleClustering", parameters={})

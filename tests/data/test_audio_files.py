@@ -1,4 +1,4 @@
-"""Which files are recordings, and their names"""
+"""Selection of audio files, and names of recordings"""
 
 import struct
 
@@ -10,10 +10,10 @@ from torchcodec.encoders import AudioEncoder
 
 from pyannote_prune.data.audio_files import (
     EXTENSIONS,
-    audio_files,
     count_others,
     decodable,
     name_of,
+    select_audio,
 )
 
 
@@ -30,12 +30,12 @@ def folder(tmp_path):
 
 
 def test_audio_and_video_are_recordings_but_for_videos_beside_their_audio(folder):
-    found = [path.name for path in audio_files(folder.iterdir())]
+    found = [path.name for path in select_audio(folder.iterdir())]
     assert found == ["a.flac", "a.wav", "b.MP4", "c.webm", "d.sph"]
 
 
 def test_what_is_not_used_is_counted_by_suffix(folder):
-    used = audio_files(folder.iterdir())
+    used = select_audio(folder.iterdir())
     assert count_others(folder, used) == "1 .mp4, 2 .txt, 1 without suffix, 1 sub-folder"
     assert count_others(folder / "more", [folder / "more" / "e.wav"]) == "1 .rttm"
     assert count_others(folder / "more", (folder / "more").iterdir()) == ""

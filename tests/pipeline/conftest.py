@@ -15,6 +15,6 @@ def exported(checkpoint, parts, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def oracle(checkpoint, tmp_path_factory):
-    """Pipeline that is told who speaks"""
+    """Pipeline with oracle clustering"""
     folder = tmp_path_factory.mktemp("oracle") / "it"
     return export_pipeline(checkpoint, folder, settings=ORACLE_SETTINGS)

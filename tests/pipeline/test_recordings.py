@@ -102,7 +102,7 @@ def test_longer_names_are_refused_before_anything_is_diarized(exported, tmp_path
     path = tmp_path / ("x" * 251 + ".wav")
     write_recording(path)
     output = run(exported, tmp_path, "--into", tmp_path / "out", code=1)
-    assert "must have at most 250 bytes, for those of their results, found 'xxx" in output
+    assert "must have at most 250 bytes, since results have the same names, found 'xxx" in output
     assert "(251 bytes): shorten it" in output
     assert not (tmp_path / "out").exists()
 

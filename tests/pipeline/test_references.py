@@ -148,15 +148,15 @@ def test_speakers_are_anonymous(which, database, request):
         assert in_json <= {*found}
 
 
-def test_who_must_be_told_who_speaks_does_not_trust_malformed_references(oracle, database):
+def test_oracle_clustering_does_not_use_malformed_references(oracle, database):
     edit(database.with_name("test.rttm"), " Ann ", " Ms Ann ")
     output = score(oracle, database, code=1)
     assert "2 of 2 recordings could not be done" in output
-    assert re.search("must be told by a reference who speaks, '.*test.rttm', line 1", output)
+    assert re.search("needs the speakers of a reference, '.*test.rttm', line 1", output)
     write_recording(database.with_name("three.wav"))
     into = database.parent / "alone"
     output = run(oracle, database.with_name("three.wav"), "--into", into, code=1)
-    assert "must be told who speaks: OracleClustering needs the reference" in output
+    assert "must have references: OracleClustering needs the reference" in output
 
 
 def test_turns_outside_of_annotated_regions_are_left_out_without_a_warning(

@@ -1,4 +1,4 @@
-"""Recordings in the formats that people have, made with the ffmpeg command"""
+"""Recordings in usual compressed formats, made with the ffmpeg command"""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from conversations import write_wav
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 
-# what a name ends with: options of FFmpeg
+# options of FFmpeg by end of the name
 FORMATS = {
     ".mp3": ["-b:a", "64k"],
     ".m4a": ["-c:a", "aac"],
@@ -26,7 +26,7 @@ FORMATS = {
 
 
 def conversation(duration: float = 6.0) -> np.ndarray:
-    """Samples at 16 kHz that no other moment repeats: two pitches that change all the time"""
+    """Samples at 16 kHz without any repetition: two pitches that change all the time"""
     t = np.arange(round(duration * 16000)) / 16000
     pitch = np.where(t % 3 < 1.5, 110, 190) * (1 + 0.2 * np.sin(2 * np.pi * t / duration))
     phase = 2 * np.pi * np.cumsum(pitch) / 16000

@@ -1,4 +1,4 @@
-"""Made-up conversations, and folders that tests share"""
+"""Generated conversations, and folders that tests share"""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ REMEMBERED = (registry.configs, registry.sources, registry.databases)
 
 
 def made_once(tmp_path_factory, name: str, make: Callable[[Path], object]) -> Path:
-    """Folder that `make` fills, once for all processes that run tests"""
+    """Folder that `make` fills, once for all test processes"""
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent

@@ -1,8 +1,9 @@
 """Kill `pyannote-prune train` again and again, started by `test_crash.py`
 
-First just before each file takes its place, one after the other in the same run, then (optionally)
-at random moments. Children are forks of a process that has imported everything, so that most of
-their time goes to the recipe. It must not compute anything: threads do not survive a fork.
+First just before each file is moved to its final name, one after the other in the same run, then
+(optionally) at random moments. Children are forks of a process that has imported everything, so
+that most of their time is spent on the recipe. The parent must not compute: threads do not survive
+a fork.
 """
 
 import json
@@ -41,7 +42,7 @@ def train(recipe: Path, output: Path, kill_before: str | None = None) -> int:
 
 
 def watched(move, output: Path, kill_before: str | None):
-    """Same function, which notes what takes its place in a run"""
+    """Same function, which also logs the destinations inside a run"""
 
     def watch(source, destination, **options):
         if Path(destination).is_relative_to(output):
@@ -64,7 +65,7 @@ def status_of(child: int) -> int:
 
 
 def kill_before_each_file(recipe: Path, folder: Path) -> list[dict]:
-    """One run, killed before each file of an undisturbed one takes its place"""
+    """One run, killed before each file is moved to its final name"""
     moves = Path(f"{folder / 'undisturbed'}.moves").read_text().splitlines()
     output, kills = folder / "killed", []
     for name in dict.fromkeys(moves):
@@ -75,7 +76,7 @@ def kill_before_each_file(recipe: Path, folder: Path) -> list[dict]:
 
 
 def kill_at_random(recipe: Path, folder: Path, num_kills: int, longest: float) -> list[dict]:
-    """As many runs as it takes, each killed until it ends"""
+    """Several runs, each killed until it ends"""
     draw, kills, runs = random.Random(0), [], 0
     while len(kills) < num_kills:
         output = folder / f"killed{runs}"
@@ -94,7 +95,7 @@ def kill_at_random(recipe: Path, folder: Path, num_kills: int, longest: float) -
 
 
 def left(output: Path) -> dict:
-    """What a kill leaves"""
+    """Drafts, and finished stages, after a kill"""
     return {
         "drafts": [path.name for path in output.rglob(".*.draft")],
         "done": sorted(path.parent.name for path in output.glob("*/model.ckpt")),

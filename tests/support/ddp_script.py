@@ -25,7 +25,7 @@ DAMAGED = 3 * BATCH_SIZE + 1
 
 
 class SharedBatches(DistillationPruning):
-    """Each process has its part of the batches that a single one would have"""
+    """Split the batches of a single process between processes"""
 
     def train__iter__(self):
         trainer = self.model.trainer
@@ -47,7 +47,7 @@ def same_gates(seed: int, rank: int, epoch: int, batch_idx: int) -> int:
 
 
 class Warnings(logging.Handler):
-    """Keep what is said about steps that are left out"""
+    """Keep warnings about skipped steps"""
 
     def __init__(self):
         super().__init__()
@@ -67,7 +67,7 @@ def main():
     pyannote_prune.training.resume.step_seed = same_gates
 
     lightning.seed_everything(0, verbose=False)
-    # double precision: what remains of differences is not amplified by AdamW
+    # double precision: AdamW would amplify rounding errors
     dropouts = ("projection_dropout", "dropout", "attention_dropout")
     teacher = tiny_model(tiny_config(**dict.fromkeys(dropouts, 0.0)), duration=2.0).double()
     student = gate(teacher)

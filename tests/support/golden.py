@@ -24,7 +24,7 @@ FOLDER = SHARED / "fixtures" / "diarizen"
 
 
 def available(*names: str) -> list[str]:
-    """Those of these cases that are there: none without ../shared"""
+    """Cases that exist: none without ../shared"""
     return [name for name in names if (FOLDER / name).is_dir()]
 
 
@@ -88,8 +88,8 @@ def probe(hidden_states: list[Tensor]) -> Tensor:
 def generate(large: bool, silent_heads: bool = False) -> tuple[WavLM, Tensor, Tensor]:
     """Encoder, waveforms, and the hidden states that `transformers` gives for them
 
-    With `silent_heads`, the encoder has no second head in its first layer, and that of
-    `transformers` has one that says nothing.
+    With `silent_heads`, the first layer of the encoder has no second head, and the output of this
+    head is zero in `transformers`.
     """
     style = {"feat_extract_norm": "layer", "do_stable_layer_norm": True} if large else {}
     theirs = transformers.WavLMModel(
@@ -124,7 +124,7 @@ def generate(large: bool, silent_heads: bool = False) -> tuple[WavLM, Tensor, Te
     with torch.no_grad():
         expected = theirs(waveforms, output_hidden_states=True)
         hidden_states = list(expected.hidden_states)
-        if large:  # theirs is normalized, or not, depending on the version
+        if large:  # normalized or not, depending on the version of `transformers`
             hidden_states[-1] = wavlm(waveforms)[-1]
             assert torch.allclose(
                 wavlm.norm(hidden_states[-1]), expected.last_hidden_state, atol=1e-4
@@ -133,9 +133,9 @@ def generate(large: bool, silent_heads: bool = False) -> tuple[WavLM, Tensor, Te
 
 
 def prune(weights: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Remove what gates close and fold what they leave into the next weights
+    """Remove units of closed gates, and fold the values of open gates into the next weights
 
-    Independent of the package, and only for tests: names are those of the reference.
+    Independent of the package, for tests alone, with the names of the reference.
     """
     pruned = {key: value for key, value in weights.items() if "hard_concrete" not in key}
     for name, mask in masks.items():

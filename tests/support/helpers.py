@@ -62,7 +62,7 @@ def tiny_trainee(protocol, pruning: bool, model: WavLMSegmentation, **options):
 
 
 def randomize(module: nn.Module, scale: float = 0.3):
-    """Leave no parameter at a value (zero, one) that would hide a mistake"""
+    """Move parameters away from values (zero, one) that could hide a mistake"""
     with torch.no_grad():
         for parameter in module.parameters():
             fan_in = max(1, parameter[0].numel()) if parameter.ndim > 1 else 1
@@ -77,7 +77,7 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
 
 @contextmanager
 def largest_file(size: int):
-    """No file can be longer: what a full disk does, with another number of error"""
+    """Limit the size of files: same effect as a full disk, with another number of error"""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -87,7 +87,7 @@ def largest_file(size: int):
 
 
 class Payload:
-    """Pickle that would create the folder `path` when loaded without care"""
+    """Pickle that creates the folder `path` if it is loaded unsafely"""
 
     def __init__(self, path: Path):
         self.path = str(path)

@@ -11,7 +11,7 @@ from torchcodec.encoders import AudioEncoder
 from pyannote_prune.data.corpora import aishell4
 
 DURATION = 2.0
-# quotes, and what looks like the format itself
+# quotes, and text that looks like the format itself
 TEXT = '你好 "嗯" intervals [2]: xmin = 3 '
 TURNS = [(0.25, 1.0, "alice"), (0.75, 1.5, "bob")]
 AMI = {"train": ["IS1000a", "ES2002a"], "dev": ["IS1008a"], "test": ["EN2002a"]}
@@ -79,7 +79,7 @@ def write_aishell4(source: Path) -> Path:
             write_audio(source / part / "wav" / f"{uri}.flac", sound(uri))
             write_text(source / part / "TextGrid" / f"{uri}.rttm", rttm(uri))
             write_text(source / part / "TextGrid" / f"{uri}.TextGrid", "not read")
-            # what macOS leaves in archives
+            # hidden files of archives made by macOS
             write_text(source / part / "wav" / f"._{uri}.flac", "nothing")
     return source
 

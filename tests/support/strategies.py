@@ -41,7 +41,7 @@ def configs(draw) -> WavLMConfig:
 
 @st.composite
 def specifications(draw, max_classes: int = 6) -> Specifications:
-    """Those of any segmentation task"""
+    """Specifications of any segmentation task"""
     names = st.text(min_size=1).filter(str.strip)
     classes = draw(st.lists(names, min_size=1, max_size=max_classes, unique=True))
     problem = draw(st.sampled_from(PROBLEMS))

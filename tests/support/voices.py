@@ -1,4 +1,4 @@
-"""Voices to simulate with"""
+"""Voices for simulations"""
 
 from pathlib import Path
 

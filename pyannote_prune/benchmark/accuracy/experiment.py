@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pyannote.database import Protocol
 
-from ...data.protocol import check_references, load_protocol, saying_where
+from ...data.protocol import check_references, load_protocol, naming_subset
 from ...data.protocol_files import reference_of
 from ...data.simulation import Simulation, TurnStatistics, simulate
 from ...data.simulation.protocol import check_voices
@@ -179,7 +179,7 @@ class Experiment:
         database, name = self.out_of_domain
         protocol = load_protocol(database, name)
         check_references(protocol, "development")
-        with saying_where("development", name):
+        with naming_subset("development", name):
             for file in protocol.development():
                 if reference_of(file) is None:
                     refuse("annotation", f"there for {file['uri']!r}", None)

@@ -1,4 +1,4 @@
-"""The three corpora of the paper: from what their sites offer to what `database.yml` expects"""
+"""Convert the three corpora of the paper from their official layouts for `database.yml`"""
 
 from ..references import Turn
 from .layouts import CORPORA, Corpus

@@ -12,8 +12,8 @@ from .recordings import Recording, names
 
 ORIGIN = "https://www.openslr.org/111/"
 PARTS = {"train": ("train_L", "train_M", "train_S"), "test": ("test",)}
-# The corpus has no development subset. These training recordings are that of DiariZen, hence of
-# the paper: github.com/BUTSpeechFIT/DiariZen, recipes/diar_ssl/data/AMI_AliMeeting_AISHELL4/dev.
+# The corpus has no development subset. DiariZen, hence the paper, uses these training recordings:
+# github.com/BUTSpeechFIT/DiariZen, recipes/diar_ssl/data/AMI_AliMeeting_AISHELL4/dev.
 DEVELOPMENT = {
     "train_L": ("20200706_L_R001S01C01", "20200708_L_R002S07C01", "20200709_L_R002S08C01"),
     "train_M": (
@@ -35,7 +35,7 @@ def find(source: Path) -> dict[str, list[Recording]]:
     for subset, parts in PARTS.items():
         for part in parts:
             audio, references = source / part / "wav", source / part / "TextGrid"
-            # a file of either kind calls for the other one
+            # both files of a recording are needed
             uris = names(audio, ".flac") | names(references, ".rttm")
             if not uris:
                 raise FileNotFoundError(

@@ -16,7 +16,7 @@ PARTS = {"train": "Train", "development": "Eval", "test": "Test"}
 
 
 def find(source: Path) -> dict[str, list[Recording]]:
-    """Recordings of each subset, named as their audio files are"""
+    """Recordings of each subset, with the names of their audio files"""
     return {subset: _find(source, part) for subset, part in PARTS.items()}
 
 
@@ -28,7 +28,7 @@ def _find(source: Path, part: str) -> list[Recording]:
     # R0003_M0046_MS002: room, meeting, array. Its TextGrid is R0003_M0046.
     found = {name: re.sub(r"_MS\d+$", "", name) for name in names(audio, ".wav")}
     silent = names(references, ".TextGrid") - set(found.values())
-    # these have no audio, which is an error that whoever opens it reports
+    # recordings without audio: `check_files` reports the missing file
     found |= {f"{meeting}_MS*": meeting for meeting in silent}
     if not found:
         raise FileNotFoundError(

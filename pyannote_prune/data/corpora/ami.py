@@ -1,7 +1,7 @@
 """AMI: first microphone of the first array, "only words" references
 
 Carletta et al., "The AMI Meeting Corpus: A Pre-announcement", MLMI 2005. References, subsets and
-annotated regions are those of Landini et al., "Bayesian HMM clustering of x-vector sequences (VBx)
+annotated regions come from Landini et al., "Bayesian HMM clustering of x-vector sequences (VBx)
 in speaker diarization", Computer Speech & Language 2022.
 """
 
@@ -16,7 +16,7 @@ ORIGIN = (
     "https://github.com/BUTSpeechFIT/AMI-diarization-setup (references)"
 )
 PARTS = {"train": "train", "development": "dev", "test": "test"}
-# in the list of training meetings, but their arrays were lost: there is nothing to download
+# training meetings whose arrays were lost: they are in the list, but cannot be downloaded
 WITHOUT_ARRAY = {"IS1003b", "IS1007d"}
 
 

@@ -1,39 +1,40 @@
-"""First channel of a recording, as WAV"""
+"""Convert the first channel of a recording to WAV"""
 
 from __future__ import annotations
 
 import wave
 from pathlib import Path
+from typing import Any
 
 from ...files.atomic import atomic_write
 from ...files.audio import SAMPLE_RATE
 from ..audio_files import decodable
 from ..decoding import is_exact, reason
 
-# in seconds: 31 MB of 8 channels, where the meeting as a whole would be 1.2 GB
+# seconds that are decoded at a time: 31 MB of 8 channels, instead of 1.2 GB for a whole meeting
 PIECE = 60.0
 
 
-def write_first_channel(source: Path, output: Path, piece: float = PIECE):
+def write_first_channel(source: Path, output: Path, piece: float = PIECE) -> None:
     """Write the first channel as 16-bit WAV
 
-    Samples of a 16-bit file stay what they are. The output is complete, or does not exist.
+    Samples of a 16-bit file do not change. The output is written atomically.
 
     Parameters
     ----------
     source : Path
-        WAV, FLAC, or what has as exact a header, at 16 kHz.
+        WAV, FLAC, or another format with an exact header, at 16 kHz.
     output : Path
         WAV file.
     piece : float, optional
-        Duration of what is decoded at a time, in seconds.
+        Duration that is decoded at a time, in seconds.
 
     Raises
     ------
     ValueError
         If `source` cannot be decoded to its end, or has another sample rate.
     """
-    # here, since it needs FFmpeg, which other commands do without
+    # imported here, since it needs FFmpeg, and other commands do not
     from torchcodec.decoders import AudioDecoder
 
     try:
@@ -56,7 +57,7 @@ def write_first_channel(source: Path, output: Path, piece: float = PIECE):
         )
 
 
-def _write(decoder, duration: float, output: Path, piece: float):
+def _write(decoder: Any, duration: float, output: Path, piece: float) -> None:
     with atomic_write(output) as draft:
         with wave.open(str(draft), "wb") as file:
             file.setnchannels(1)

@@ -1,4 +1,4 @@
-"""The corpora, by name"""
+"""Layouts of the corpora, by name"""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Corpus(str, Enum):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a corpus comes, and what it becomes
+    """Official layout of a corpus, and its names here
 
     Parameters
     ----------
     name : str
-        Of the database, and of its folder.
+        Name of the database and of its folder.
     protocol : str
-        Of `database.yml`.
+        Full name of the protocol in `database.yml`.
     origin : str
-        Where to download it.
+        Addresses to download it from.
     find : callable
-        From the folder of downloaded files to the recordings of each subset.
+        Find the recordings of each subset in the folder of downloaded files.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""From downloaded files to those of `database.yml`"""
+"""Convert downloaded corpora to the files of `database.yml`"""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def prepare(
 ) -> dict[str, Summary]:
     """Write the audio, lists, RTTM and UEM of a corpus, as `database.yml` expects them
 
-    Nothing is converted before all files are there and all references are read. Recordings that
-    are there are not converted again, unless their source was replaced: the same call goes on with
-    what was interrupted.
+    Nothing is converted before all files are found and all references are read. Repeat an
+    interrupted call to resume it: recordings that were converted are kept, unless their source was
+    replaced.
 
     Parameters
     ----------
     corpus : Corpus or str
-        ami, aishell4 or alimeeting.
+        "ami", "aishell4" or "alimeeting".
     source : Path
         Folder where official archives were extracted.
     output : Path, optional
         Folder `data` of `database.yml`. The corpus has its own folder there.
     progress : callable, optional
-        Called with the number of recordings that are done, and their total.
+        Called with the number of converted recordings, and their total.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def prepare(
     OSError
         If a file is missing. The message says where to download it.
     ValueError
-        If a file is not what it should be.
+        If a file is malformed.
     """
     layout = CORPORA[Corpus(corpus)]
     subsets = layout.find(Path(source))
@@ -110,8 +110,16 @@ def _write(
     return summaries
 
 
-def check_files(recordings: Sequence[Recording], name: str, origin: str):
-    """Raise an error that tells what to download"""
+def check_files(recordings: Sequence[Recording], name: str, origin: str) -> None:
+    """Check that all files of all recordings are there, and that names can be written
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing: the message says where to download it.
+    ValueError
+        If pyannote.database would read the name of a recording as another one.
+    """
     missing = {}
     for recording in recordings:
         if (rule := name_rule(recording.uri)) is not None:
@@ -139,12 +147,13 @@ def _and(paths: Sequence[Path]) -> str:
 
 
 def read_turns(recording: Recording) -> list[Turn]:
-    """Speaker turns as they were written, in order of time
+    """Speaker turns of the reference, sorted by start
 
     Raises
     ------
     ValueError
-        If the file is malformed, or if the name of a speaker would be read as another one.
+        If the file is malformed, or if pyannote.database would read the name of a speaker as
+        another one.
     """
     path = recording.reference
     turns = read_textgrid(path) if path.suffix == ".TextGrid" else read_rttm(path)
@@ -158,7 +167,7 @@ def read_turns(recording: Recording) -> list[Turn]:
 
 
 def read_regions(recording: Recording) -> list[tuple[float, float]]:
-    """Annotated regions, that may go on after the end of the recording"""
+    """Annotated regions, which may end after the recording"""
     return [(0.0, math.inf)] if recording.regions is None else read_uem(recording.regions)
 
 

@@ -1,4 +1,4 @@
-"""What a corpus is made of"""
+"""Downloaded recordings of a corpus"""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Recording:
     Parameters
     ----------
     uri : str
-        Its name in lists, RTTM and UEM, and that of its WAV file.
+        Name in lists, RTTM and UEM, and of the WAV file.
     audio : Path
         Any number of channels, 16 kHz.
     reference : Path
         Speaker turns, as RTTM or TextGrid.
     regions : Path, optional
-        What is annotated, as UEM. Defaults to the whole recording.
+        Annotated regions, as UEM. Defaults to the whole recording.
     """
 
     uri: str
@@ -30,5 +30,5 @@ class Recording:
 
 def names(folder: Path, suffix: str) -> set[str]:
     """Names of files, without their suffix"""
-    # macOS archives come with hidden ._NAME files, which hold nothing
+    # archives made by macOS have hidden ._NAME files without content
     return {path.stem for path in folder.glob(f"*{suffix}") if not path.name.startswith(".")}

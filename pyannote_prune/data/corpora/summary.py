@@ -1,4 +1,4 @@
-"""What a subset holds, and what was left out of it"""
+"""Summary of a subset: durations, speakers, turns that were left out"""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from pyannote.core import Annotation, Segment
 
 from ..references import Turn
 
-# in seconds: for pyannote.core, a segment that is not longer is empty
+# longest segment that pyannote.core takes for an empty one, in seconds
 EMPTY = 1e-6
-# in seconds: a reference may go on that much longer than its audio without being worth a word
+# turns may end that much after their recording without being counted, in seconds
 TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a subset holds
+    """Summary of a subset
 
     Parameters
     ----------
     num_recordings : int
     duration, speech, overlap : float
-        In seconds: of recordings, of what someone says, of what several people say at a time.
+        In seconds: of recordings, of speech, of overlapping speech.
     num_speakers : (int, int)
         Fewest and most speakers of a recording.
     num_empty : int
-        Turns without duration, which were left out.
+        Number of turns without duration, which were left out.
     late : dict of str to int
-        Turns that go on after the end of their recording, which were cut or left out: number of
-        them by URI.
+        Number of turns that end after their recording, by URI: they were cut or left out.
     """
 
     num_recordings: int
@@ -43,7 +42,7 @@ class Summary:
 
 
 def fit(turns: Iterable[Turn], duration: float) -> list[Turn]:
-    """Turns within the recording, without those that have no duration
+    """Crop turns to the recording, and leave out turns without duration
 
     Examples
     --------
@@ -61,14 +60,14 @@ def is_empty(turn: Turn) -> bool:
 def summarize_subset(
     references: dict[str, list[Turn]], turns: dict[str, list[Turn]], durations: dict[str, float]
 ) -> Summary:
-    """Count what is there, and what was left out
+    """Summarize a subset
 
     Parameters
     ----------
     references, turns : dict of list of Turn
-        By URI: as they were written, and within recordings.
+        By URI: before and after `fit`.
     durations : dict of float
-        Of the recordings of the subset, by URI, in seconds.
+        Durations of the recordings of the subset, by URI, in seconds.
     """
     speech, overlap, num_speakers, num_empty, late = 0.0, 0.0, [], 0, {}
     for uri, duration in durations.items():

@@ -1,7 +1,7 @@
-"""Praat's TextGrid
+"""Read TextGrid files of Praat
 
-A reader of our own: praatio (6.2) refuses whole files for one interval without duration, or for two
-that overlap. Both are ordinary slips of annotators, and the rest of the meeting is fine.
+praatio (6.2) refuses a whole file for one interval without duration, or for two intervals that
+overlap: both are frequent mistakes of annotators, and the rest of the file is valid.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..references import Turn
 
-# As Praat reads text files: free-standing numbers and quoted strings, in order. What stands between
-# them is decoration, so that the long format and the short one are the same.
+# As in Praat, only free-standing numbers and quoted strings count, in order, not the text between
+# them: the long format and the short one are the same.
 TOKEN = re.compile(r'"((?:[^"]|"")*)"|(?<!\S)(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)')
 
 
@@ -27,12 +27,12 @@ def read_textgrid(path: Path) -> list[Turn]:
     Returns
     -------
     turns : list of Turn
-        As they are written: some may overlap, or have no duration.
+        In order of the file: some may overlap, or have no duration.
 
     Raises
     ------
     ValueError
-        If the file is anything else.
+        If the file has another format.
     """
     try:
         return _parse(_decode(path.read_bytes()))
@@ -52,7 +52,7 @@ def _parse(text: str) -> list[Turn]:
     tokens = TOKEN.finditer(text)
 
     def take(kinds: str) -> list[str | float]:
-        """Next values: s for a string, n for a number"""
+        """Next values, with their expected kinds: "s" for a string, "n" for a number"""
         matches = [next(tokens) for _ in kinds]
         if any(
             (match[1] is None) != (kind == "n") for match, kind in zip(matches, kinds, strict=True)

@@ -1,4 +1,4 @@
-"""Rooms and noise"""
+"""Reverberation and noise"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy.signal import fftconvolve
 
 from ...files.audio import SAMPLE_RATE
 
-# direct sound over reverberation, in dB: who sits close to the microphone, who does not
+# direct-to-reverberant ratio, in dB: it depends on the distance between speaker and microphone
 DIRECT_TO_REVERBERANT = (0.0, 12.0)
 
 
@@ -20,12 +20,12 @@ def reverberate(samples: np.ndarray, t60: float, rng: np.random.Generator) -> np
     t60 : float
         Time after which reverberation is 60 dB lower, in seconds.
     rng : np.random.Generator
-        Draws impulse response and distance: that of one speaker in one room.
+        Draws an impulse response and a distance, for one speaker in one room.
 
     Returns
     -------
     reverberated : (num_samples,) np.ndarray
-        Direct sound is where it was, at the same overall level.
+        Direct sound is not delayed, and the overall level is the same.
     """
     num_samples = max(2, round(t60 * SAMPLE_RATE))
     decay = 10 ** (-3 * np.arange(num_samples) / num_samples)

@@ -1,4 +1,4 @@
-"""One conversation: who speaks when, then what is heard"""
+"""Draw the turns of a conversation, and fill them with recordings"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyannote.core import Annotation, Segment
 from ...files.audio import SAMPLE_RATE
 from .turn_statistics import TurnStatistics
 
-# words of a turn are that far apart, in seconds
+# pauses between recordings of a turn, in seconds
 WORD_GAPS = (0.02, 0.15)
 
 # shortest turn, and fade of recordings that are cut, in seconds
@@ -20,7 +20,7 @@ SHORTEST, FADE = 0.2, 0.01
 
 @dataclass(frozen=True)
 class PlannedTurn:
-    """Someone speaks
+    """Turn of a speaker, before it is filled with recordings
 
     Parameters
     ----------
@@ -43,10 +43,10 @@ def draw_turns(
     rng: np.random.Generator,
     speak: Callable[[int, float, float], float] = lambda speaker, start, end: end,
 ) -> list[PlannedTurn]:
-    """Draw who speaks when
+    """Draw the turns of a conversation
 
-    The next turn follows the one that ends last: after a pause, or before its end. A speaker
-    never overlaps himself, and no more than two of them speak at the same time.
+    The next turn starts after a pause, or before the end, of the turn that ends last. Speakers
+    never overlap themselves, and at most two speak at the same time.
 
     Parameters
     ----------
@@ -58,17 +58,17 @@ def draw_turns(
         Factor of the probability that a change of speaker overlaps.
     rng : np.random.Generator
     speak : callable, optional
-        Called with speaker, start, and latest end. Returns when the speaker stops: words do not
-        fill a turn exactly.
+        Called with speaker, start, and latest end. Returns the actual end of the turn: recordings
+        do not fill it exactly.
 
     Returns
     -------
     turns : list of PlannedTurn
-        By increasing start. All speakers have one if there is time enough.
+        Sorted by start. All speakers have one if the conversation is long enough.
     """
     turns: list[PlannedTurn] = []
 
-    def take(speaker: int, start: float):
+    def take(speaker: int, start: float) -> None:
         length = max(SHORTEST, rng.choice(statistics.turns))
         turns.append(
             PlannedTurn(speaker, start, speak(speaker, start, min(start + length, duration)))
@@ -84,7 +84,7 @@ def draw_turns(
             start = last.end - rng.choice(statistics.overlaps)
         else:
             start = last.end + rng.choice(statistics.change_pauses)
-        # nobody starts before the one that he interrupts, nor before himself, nor as a third one
+        # at most two speak at once, and nobody starts before the turn they interrupt
         others = [turn.end for turn in turns if turn is not last]
         start = max(start, last.start + SHORTEST, max(others, default=0.0))
         start = max(start, *(turn.end for turn in turns if turn.speaker == speaker), 0.0)
@@ -108,14 +108,14 @@ def _next_speaker(
 
 
 class SpeakerTracks:
-    """Where turns are filled with recordings
+    """Track of each speaker, where turns are filled with recordings
 
     Parameters
     ----------
     names : sequence of str
         Names of speakers.
     draw : sequence of callable
-        Return some recording of each speaker, (num_samples,).
+        For each speaker, return a random recording, (num_samples,).
     duration : float
         In seconds.
     rng : np.random.Generator
@@ -123,9 +123,9 @@ class SpeakerTracks:
     Attributes
     ----------
     tracks : list of (num_samples,) np.ndarray
-        What each speaker says.
+        Speech of each speaker.
     annotation : Annotation
-        What was placed, exactly: turns end with their last word.
+        Exact turns: they end with their last recording.
     """
 
     def __init__(
@@ -134,13 +134,13 @@ class SpeakerTracks:
         draw: Sequence[Callable[[], np.ndarray]],
         duration: float,
         rng: np.random.Generator,
-    ):
+    ) -> None:
         self.names, self.draw, self.rng = names, draw, rng
         self.tracks = [np.zeros(round(duration * SAMPLE_RATE), dtype=np.float32) for _ in names]
         self.annotation = Annotation()
 
     def speak(self, speaker: int, start: float, end: float) -> float:
-        """Place a turn, and return when it ends"""
+        """Fill a turn, and return its actual end, in seconds"""
         track, first = self.tracks[speaker], round(start * SAMPLE_RATE)
         room = min(round(end * SAMPLE_RATE), len(track)) - first
         speech = fill(room, self.draw[speaker], self.rng)
@@ -151,9 +151,9 @@ class SpeakerTracks:
 
 
 def fill(room: int, draw: Callable[[], np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Recordings one after the other, as many as fit
+    """Concatenate random recordings, as many as fit
 
-    Recordings that are longer than the whole turn are cut at random.
+    A random part is taken of a recording that is longer than the whole turn.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Conversations as a pyannote.database protocol"""
+"""Simulate conversations, as a pyannote.database protocol"""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from .conversation import SpeakerTracks, draw_turns
 from .turn_statistics import TurnStatistics
 from .voices import LEVEL, Excerpt, digest, find_voices, read, split
 
-# file of the folder that says what was asked for
+# file of the folder with the request that it comes from
 REQUEST = "simulation.yml"
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What to simulate
+    """Options of a simulation
 
     Parameters
     ----------
     name : str, optional
-        Of the database: the protocol is "<name>.SpeakerDiarization.Conversations".
+        Name of the database: the protocol is "<name>.SpeakerDiarization.Conversations".
     duration : float, optional
-        Of each conversation, in seconds. Defaults to 30.
+        Duration of each conversation, in seconds. Defaults to 30.
     num_train, num_development, num_test : int, optional
-        Number of conversations. Those of each subset are made of recordings of their own.
+        Numbers of conversations. Subsets share no recordings.
     min_speakers, max_speakers : int, optional
-        Number of speakers of a conversation.
+        Bounds of the number of speakers of a conversation.
     speeds : tuple of float, optional
-        Each speaker has a voice at each of these speeds, higher-pitched when it is above 1.
-        Two voices of one speaker are never in the same conversation.
+        Each speaker has a voice at each of these speeds, higher-pitched above 1. A conversation
+        never has two voices of one speaker.
     overlap : float, optional
         Factor of the probability of overlapping turns: 0 for none, 1 (the default) as measured.
     snr : (float, float), optional
@@ -53,7 +53,7 @@ class Simulation:
     t60 : (float, float), optional
         Range of reverberation times, in seconds. Defaults to no reverberation.
     level : float, optional
-        Speakers are louder or softer than others by at most that, in dB. Defaults to 3.
+        Largest gain or attenuation of a speaker, in dB. Defaults to 3.
     seed : int, optional
 
     Raises
@@ -76,7 +76,7 @@ class Simulation:
     level: float = 3.0
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         counts = [getattr(self, f"num_{subset}") for subset in SUBSETS]
         rules = {
             "name": (self.name.isidentifier(), "letters, digits and underscores"),
@@ -122,8 +122,8 @@ def simulate(
 ) -> Path:
     """Write simulated conversations: audio, references and `database.yml`
 
-    A conversation depends on the seed, its subset and its number alone: asking for more of them
-    keeps the first ones. The same call goes on with what was interrupted.
+    A conversation depends on the seed, its subset and its number alone: with larger numbers, the
+    first ones stay the same. Repeat an interrupted call to complete it.
 
     Parameters
     ----------
@@ -135,9 +135,9 @@ def simulate(
         recordings.
     simulation : Simulation, optional
     statistics : TurnStatistics, optional
-        Defaults to those of real meetings.
+        Defaults to statistics of real meetings.
     progress : callable, optional
-        Called with the number of conversations that are done, and their total.
+        Called with the number of simulated conversations, and their total.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def simulate(
         claim(output, REQUEST, request, is_same=is_same)
         remove_drafts(output)
         _write(found, output, simulation, statistics, progress)
-        # last: what has it is complete
+        # last: a folder that has it is complete
         name = f"{simulation.name}.SpeakerDiarization.Conversations"
         # a voice has the same name in all conversations
         write_yaml(describe_protocol(name, simulation.counts, scope="global"), database)
@@ -203,7 +203,7 @@ def _write(
     simulation: Simulation,
     statistics: TurnStatistics,
     progress: Callable[[int, int], None],
-):
+) -> None:
     """Write audio and references of all subsets"""
     done, total = 0, sum(simulation.counts.values())
     for subset, count in simulation.counts.items():
@@ -232,7 +232,7 @@ def conversation(
     Parameters
     ----------
     voices : dict of list of Excerpt
-        Recordings of each speaker that this subset may use.
+        Recordings of each speaker for this subset.
     simulation : Simulation
     statistics : TurnStatistics
     subset : str
@@ -273,13 +273,13 @@ def to_int16(waveform: np.ndarray) -> np.ndarray:
 
 
 def to_plain(voices: Path, simulation: Simulation, statistics: TurnStatistics) -> dict[str, Any]:
-    """Everything that conversations depend on"""
+    """Request of a simulation: everything that conversations depend on"""
     options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(simulation).items()}
     return {"voices": str(voices.resolve()), **options, "statistics": statistics.to_dict()}
 
 
 def _is_same(difference: Difference, output: Path) -> bool:
-    """Whether a value is that of a project that has moved, or one that 0.1.0 did not write"""
+    """Whether a value differs only since the project has moved, or since 0.1.0 did not write it"""
     key, here, there = difference.key, difference.here, difference.there
     if key == "voices":
         return is_moved(here, there, output, REQUEST)

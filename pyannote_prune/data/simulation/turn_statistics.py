@@ -1,4 +1,4 @@
-"""How people take turns"""
+"""Statistics of turn-taking"""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 
 import yaml
 
-# longer silences are not part of a conversation, in seconds
+# longest pause within a conversation, in seconds
 MAX_PAUSE = 3.0
-
 
 DEFAULT = Path(__file__).with_name("ami_excerpts.yml")
 
 
 @dataclass(frozen=True)
 class TurnStatistics:
-    """Durations that conversations are drawn from, in seconds
+    """Distributions of durations that conversations are drawn from, in seconds
 
     Parameters
     ----------
@@ -33,13 +32,13 @@ class TurnStatistics:
     overlap_probability : float
         Fraction of changes of speaker that overlap, in [0, 1].
     change_probability : float
-        Fraction of turns that are followed by another speaker's, in [0, 1].
+        Fraction of turns that are followed by a turn of another speaker, in [0, 1].
 
     Raises
     ------
     ValueError
-        If a distribution that is needed is empty, if a duration is not positive, or if a
-        probability is impossible.
+        If a required distribution is empty, if a duration is not positive, or if a probability is
+        not in [0, 1].
 
     References
     ----------
@@ -54,7 +53,7 @@ class TurnStatistics:
     overlap_probability: float
     change_probability: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("overlap_probability", "change_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` must be in [0, 1], found {getattr(self, name)}.")
@@ -87,7 +86,7 @@ class TurnStatistics:
         Raises
         ------
         ValueError
-            If there is too little of anything to draw conversations from.
+            If there are no turns, or no changes of speaker.
         """
         turns, same, pauses, overlaps = [], [], [], []
         for file in files:
@@ -104,7 +103,7 @@ class TurnStatistics:
                         pauses.append(gap)
                     else:
                         overlaps.append(min(segment.end, end) - segment.start)
-                # who stops last is who the next one follows
+                # the next turn follows the one that ends last
                 if previous is None or segment.end > previous[0]:
                     previous = segment.end, speaker
         changes = len(pauses) + len(overlaps)
@@ -123,9 +122,9 @@ class TurnStatistics:
         )
 
     def limited(self, max_turn: float) -> TurnStatistics:
-        """Same statistics, without turns of more than `max_turn` seconds: a livelier conversation
+        """Same statistics without turns and overlaps of more than `max_turn` seconds
 
-        Overlaps are at most as long as turns.
+        Conversations have more changes of speaker.
         """
         return replace(
             self,
@@ -135,15 +134,15 @@ class TurnStatistics:
 
     @classmethod
     def default(cls) -> TurnStatistics:
-        """Those of 300 s of meetings: the training set of the AMI excerpts of pyannote.audio"""
+        """Statistics of 300 s of meetings: training set of the AMI excerpts of pyannote.audio"""
         return cls.load(DEFAULT)
 
     @classmethod
     def load(cls, path: Path) -> TurnStatistics:
-        """Read what `save` wrote"""
+        """Read a file that `save` wrote"""
         return cls.from_dict(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
 
-    def save(self, path: Path):
+    def save(self, path: Path) -> None:
         """Write as YAML"""
         Path(path).write_text(
             yaml.safe_dump(self.to_dict(), sort_keys=False, width=100), encoding="utf-8"
@@ -163,5 +162,5 @@ class TurnStatistics:
 
 
 def _round(durations: Iterable[float]) -> tuple[float, ...]:
-    """Increasing, in steps of 10 ms, of which one is the minimum"""
+    """Sort durations, and round them to 10 ms, which is also the minimum"""
     return tuple(sorted(max(0.01, round(float(duration), 2)) for duration in durations))

@@ -1,4 +1,4 @@
-"""Recordings of single speakers"""
+"""Read recordings of single speakers"""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from pyannote.audio import Audio
 from torchaudio.functional import resample
 
 from ...files.audio import SAMPLE_RATE
-from ..audio_files import audio_files, count_others, decodable, name_of
+from ..audio_files import count_others, decodable, name_of, select_audio
 from ..decoding import unreadable
 from ..references import name_rule
 
-# share of the recordings of each speaker that are held out
+# shares of the recordings of each speaker in subsets other than training
 SHARES = {"test": 0.2, "development": 0.1}
 
 LEVEL = 0.05  # root mean square of speech, of full scale
 FRAME = 160  # samples (10 ms) over which energy is measured
-FLOOR = 10 ** (-30 / 20)  # under the loudest frame, there is no speech
-MARGIN = 2  # frames that are kept around it
+FLOOR = 10 ** (-30 / 20)  # of the loudest frame: quieter ones are not speech
+MARGIN = 2  # frames that are kept around speech
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Part of a file
+    """Excerpt of an audio file, where one speaker speaks
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Excerpt:
     start, end : int, optional
         Samples at 16 kHz. Default to the whole file.
     take : int, optional
-        Recordings of the same take are in the same subset.
+        Excerpts of the same take are in the same subset.
     """
 
     path: Path
@@ -50,20 +50,20 @@ class Excerpt:
 
 
 def find_voices(folder: Path) -> dict[str, list[Excerpt]]:
-    """Recordings of each speaker
+    """Find recordings of each speaker
 
     Parameters
     ----------
     folder : Path
         Either one folder of audio files per speaker, or one audio file per speaker and
-        `index.csv`, whose columns `speaker`, `start_sample` and `end_sample` (at 16 kHz, exclusive)
-        say where its recordings are. A column `take` is optional.
+        `index.csv`, with columns `speaker`, `start_sample` and `end_sample` (at 16 kHz, exclusive),
+        one row per recording. A column `take` is optional.
 
     Raises
     ------
     ValueError
-        If there is no recording, if `index.csv` is not what it should be, or if pyannote.database
-        would not read the name of a speaker as it is written.
+        If there is no recording, if `index.csv` is malformed, or if pyannote.database would read
+        the name of a speaker as another one.
     OSError
         If the folder does not exist.
     """
@@ -92,7 +92,7 @@ def find_voices(folder: Path) -> dict[str, list[Excerpt]]:
 
 
 def count_unused(folder: Path, voices: Mapping[str, Sequence[Excerpt]]) -> str:
-    """Count files of each suffix that are not used: see `count_others`"""
+    """Count unused files, by suffix: see `count_others`"""
     used = {recording.path for recordings in voices.values() for recording in recordings}
     return count_others(folder, used | {folder / "index.csv"}, recursive=True)
 
@@ -100,7 +100,7 @@ def count_unused(folder: Path, voices: Mapping[str, Sequence[Excerpt]]) -> str:
 def _list_files(folder: Path) -> dict[str, list[Excerpt]]:
     voices = {}
     for speaker in sorted(path for path in folder.iterdir() if path.is_dir()):
-        paths = audio_files(speaker.rglob("*"))
+        paths = select_audio(speaker.rglob("*"))
         name = name_of(speaker.name)
         if name in voices:
             raise ValueError(
@@ -113,7 +113,7 @@ def _list_files(folder: Path) -> dict[str, list[Excerpt]]:
 
 
 def _read_index(index: Path) -> dict[str, list[Excerpt]]:
-    files = {path.stem: path for path in audio_files(index.parent.iterdir())}
+    files = {path.stem: path for path in select_audio(index.parent.iterdir())}
     voices: dict[str, list[Excerpt]] = {}
     with index.open(newline="", encoding="utf-8-sig") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
@@ -132,7 +132,7 @@ def _read_index(index: Path) -> dict[str, list[Excerpt]]:
 
 
 def digest(voices: Mapping[str, Sequence[Excerpt]]) -> str:
-    """Digest of which recordings there are, by name, size and time of the last change"""
+    """Digest of the set of recordings: names, sizes and times of the last change"""
     files = {path: path.stat() for parts in voices.values() for path in {one.path for one in parts}}
     found = [
         [speaker, one.path.name, one.start, one.end, one.take, stat.st_size, stat.st_mtime_ns]
@@ -144,20 +144,20 @@ def digest(voices: Mapping[str, Sequence[Excerpt]]) -> str:
 
 
 def split(recordings: Sequence[Excerpt], subset: str) -> list[Excerpt]:
-    """Recordings of a subset: the last takes are for test, those before for development
+    """Select recordings of a subset: last takes for test, the ones before for development
 
     Parameters
     ----------
     recordings : sequence of Excerpt
-        Of one speaker.
+        Recordings of one speaker.
     subset : {"train", "development", "test"}
 
     Raises
     ------
     ValueError
-        If there are too few of them: each subset needs one.
+        If there are fewer than three takes: each subset needs one.
     """
-    # recordings without take are takes by themselves
+    # a recording without take is a take of its own
     keys = [i if r.take is None else r.take for i, r in enumerate(recordings)]
     takes = sorted(set(keys))
     if len(takes) < 3:
@@ -176,15 +176,15 @@ def split(recordings: Sequence[Excerpt], subset: str) -> list[Excerpt]:
 
 
 def read(recording: Excerpt, speed: float = 1.0) -> np.ndarray:
-    """Samples of a recording: centered, trimmed, at a common level
+    """Read the samples of a recording, centered, trimmed, and at a common level
 
-    What gives a speaker away without being the voice (level, offset, silence) is gone.
+    A model could otherwise recognize speakers by level, offset or silence, without their voices.
 
     Parameters
     ----------
     recording : Excerpt
     speed : float, optional
-        Above 1 is faster and higher-pitched. Defaults to 1.
+        Factor of speed, higher-pitched above 1. Defaults to 1.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def read(recording: Excerpt, speed: float = 1.0) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there is nothing but silence.
+        If the recording is silent.
     """
     samples = _decode(recording.path)[recording.start : recording.end]
     samples = samples - samples.mean() if len(samples) else samples
@@ -209,7 +209,7 @@ def read(recording: Excerpt, speed: float = 1.0) -> np.ndarray:
     samples = samples[first * FRAME : last * FRAME] * (LEVEL / level)
     if speed == 1.0:
         return samples
-    # the same samples, said to be at another rate
+    # speed changes by reading the same samples at another rate
     rate = round(100 * speed)
     divisor = gcd(rate, 100)
     return resample(torch.from_numpy(samples), rate // divisor, 100 // divisor).numpy()

@@ -1,4 +1,4 @@
-"""What every reader of a file must do: work, or say which file, which field, and stop there"""
+"""Law of readers of files: work, or raise an error that names file and field"""
 
 import os
 import signal
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-# far above what any case takes
+# far above the duration of any case
 PATIENCE = 30  # seconds
 
-# more is not for reading
+# longer messages are not readable
 LONGEST_MESSAGE = 4000
 
 fuzzing = settings(
@@ -28,14 +28,14 @@ fuzzing = settings(
 
 @contextmanager
 def works_or_explains(*paths: Path | str, fields: Collection[str] = ()) -> Iterator[None]:
-    """Let an error that the command line shows without traceback pass, if it is for reading
+    """Let readable errors pass, which the command line shows without traceback
 
     Parameters
     ----------
     *paths : Path or str
         The message must have the name of one of these files.
     fields : list of str, optional
-        And one of these words, unless there is none.
+        The message must also have one of these words, if there are any.
     """
     with no_hang():
         try:

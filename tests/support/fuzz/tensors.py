@@ -68,13 +68,13 @@ OTHERS = ["replace", "delete", "rename", "add"]
 
 
 class Content(dict):
-    """Of a file, which failures need not show"""
+    """Content of a file, with a short `repr` for failures of tests"""
 
     def __repr__(self) -> str:
         return f"{len(self)} entries"
 
 
-# which tensor, what happens to it, and something new for where that is needed
+# place of a tensor, alteration, and a new value for the alterations that need one
 cases = st.tuples(
     st.integers(0, 300), st.sampled_from([*ALTERATIONS, *OTHERS]), junk | texts | st.integers()
 )
