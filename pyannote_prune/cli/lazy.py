@@ -5,9 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 # in the order of `--help`: module of this package, and first line of the command's own help
 COMMANDS = {
@@ -39,7 +38,7 @@ COMMANDS = {
 }
 
 
-class LazyCommand(click.Command):
+class LazyCommand(TyperCommand):
     """Command of which the name and the first line of the help are known
 
     Parameters
@@ -54,10 +53,9 @@ class LazyCommand(click.Command):
     def __init__(self, name: str, module: str, summary: str):
         super().__init__(name, help=summary)
         self.module = module
-        self.rich_help_panel = None  # that typer looks for
 
-    def load(self) -> click.Command:
-        """Import the command itself"""
+    def load(self) -> Any:
+        """Import the command (of click, which recent versions of typer bring along)"""
         command = getattr(import_module(f".{self.module}", __package__), self.name)
         if not isinstance(command, typer.Typer):
             alone = typer.Typer(add_completion=False)
@@ -67,17 +65,17 @@ class LazyCommand(click.Command):
         loaded.name = self.name
         return loaded
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
         return self.load().make_context(*args, **kwargs)
 
 
 class LazyGroup(TyperGroup):
     """Group of the commands of `COMMANDS`"""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         if cmd_name not in COMMANDS:
             return None
         return LazyCommand(cmd_name, *COMMANDS[cmd_name])
