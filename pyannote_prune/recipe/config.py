@@ -209,7 +209,7 @@ class Recipe:
     and Accurate Self-Supervised Models for Speaker Diarization", Interspeech 2025.
 
     The first stage starts either from `wavlm`, pretrained or not, under a new head, or from
-    `checkpoint`, a whole model that was trained before.
+    `checkpoint`, a whole model that was trained before: a file, or the folder of a released model.
 
     `load` and `from_dict` check every value: paths are then absolute, and `wavlm` and `conformer`
     are arguments of `WavLMSegmentation`. `duration` is the length of windows, in seconds.
@@ -296,10 +296,10 @@ class Recipe:
             ),
         )
         _check_relations(recipe)
-        for key in ("database", "checkpoint"):
-            path = getattr(recipe, key)
-            if check_files and path is not None and not os.path.isfile(path):
-                refuse(key, "an existing file", str(path))
+        if check_files and not os.path.isfile(recipe.database):
+            refuse("database", "an existing file", str(recipe.database))
+        if check_files and checkpoint is not None and not os.path.exists(checkpoint):
+            refuse("checkpoint", "an existing file, or a folder", str(checkpoint))
         return recipe
 
     def to_dict(self) -> dict[str, Any]:

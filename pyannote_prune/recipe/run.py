@@ -34,7 +34,7 @@ from .folder import (
     claim_recipe,
     stage_folder,
 )
-from .stages import STAGE_RUNS, Context, StageRun, first_model
+from .stages import STAGE_RUNS, Context, StageRun, first_model, read_checkpoint
 from .structure_figure import plot_structure
 from .training_figure import plot_training
 
@@ -111,7 +111,7 @@ class RecipeRun:
         check_protocol(self.protocol, self.recipe.duration, self.recipe.in_memory)
         if not begun_stages(self.output):
             if self.recipe.checkpoint is not None:
-                load_checkpoint(self.recipe.checkpoint)
+                read_checkpoint(self.recipe.checkpoint)
             elif isinstance(self.recipe.wavlm, str):
                 load_huggingface(self.recipe.wavlm)
 

@@ -21,8 +21,10 @@ from ..files.pickles import last_checkpoint
 from ..pruning.prune import prune, with_encoder
 from ..pruning.sparsity import expected_sparsity, meet_target
 from ..pruning.task import EXPECTED_SPARSITY, DistillationPruning
+from ..released.source import open_source
 from ..segmentation.checkpoint import load_checkpoint, save_checkpoint
 from ..segmentation.model import WavLMSegmentation
+from ..segmentation.specifications import has_specifications
 from ..training.average import average_checkpoints
 from ..training.best_checkpoints import BestCheckpoints, Near
 from ..training.checkpoint_io import WholeCheckpointIO
@@ -390,10 +392,28 @@ def first_model(recipe: Recipe, **learning_rates: float) -> WavLMSegmentation:
     """
     if recipe.checkpoint is None:
         return WavLMSegmentation(wavlm=recipe.wavlm, conformer=recipe.conformer, **learning_rates)
-    model = load_checkpoint(recipe.checkpoint)
+    model = read_checkpoint(recipe.checkpoint)
     # a copy draws weights, and replaces them: random numbers of training must not depend on it
     with torch.random.fork_rng(devices=[]):
         return twin(model, **learning_rates)
+
+
+def read_checkpoint(path: Path) -> WavLMSegmentation:
+    """Read the `checkpoint` of a recipe: see `open_source`
+
+    Raises
+    ------
+    ValueError
+        If it is WavLM alone, or if it cannot be read.
+    """
+    model = open_source(path).load_model()
+    if not has_specifications(model):
+        raise ValueError(
+            f"`checkpoint` must be a whole model, found {str(path)!r}, WavLM alone: convert it "
+            "first (`pyannote-prune convert`), or give it as `wavlm`, if it is in Hugging Face "
+            "layout."
+        )
+    return model
 
 
 def twin(model: WavLMSegmentation, **learning_rates: float) -> WavLMSegmentation:

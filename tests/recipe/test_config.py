@@ -3,15 +3,19 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from helpers import tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from released import random_model
 
 import pyannote_prune
 from pyannote_prune import DiarizationSettings, WavLMConfig, WavLMSegmentation
 from pyannote_prune.pipeline.settings import ORACLE_SETTINGS
 from pyannote_prune.recipe.config import UNITS, ConformerOptions, Recipe
+from pyannote_prune.recipe.stages import first_model
+from pyannote_prune.released.diarizen import write_stand_in
 from pyannote_prune.wavlm.presets import PRESETS
 
 RECIPES = sorted((Path(pyannote_prune.__file__).parent / "recipe" / "shipped").glob("*.yml"))
@@ -89,7 +93,7 @@ recipes = st.fixed_dictionaries(
         "pruning": some(
             target_sparsity=st.floats(0, 1, exclude_max=True),
             objective=st.sampled_from(["parameters", "macs"]),
-            units=st.lists(st.sampled_from(UNITS), min_size=1, unique=True),
+            units=st.lists(st.sampled_from(list(UNITS)), min_size=1, unique=True),
             layers=st.none() | st.lists(st.integers(0, 2), min_size=1, unique=True),
             l1_weight=numbers(),
             extractor_gradient=numbers(),
@@ -401,8 +405,23 @@ def test_checkpoint_must_exist(tmp_path):
         "database": "database.yml",
         "checkpoint": "missing.ckpt",
     }
-    with pytest.raises(ValueError, match=r"`checkpoint` must be an existing file, found .*missing"):
+    with pytest.raises(ValueError, match=r"`checkpoint` must be an existing file, or .*missing"):
         Recipe.from_dict(plain, tmp_path)
+
+
+def test_checkpoint_may_be_a_released_model(tmp_path):
+    (tmp_path / "database.yml").touch()
+    released = random_model()
+    folder = write_stand_in(released, tmp_path / "released")
+    plain = {"protocol": "My.SpeakerDiarization.Own", "database": "database.yml"}
+    recipe = Recipe.from_dict(plain | {"checkpoint": "released"}, tmp_path)
+    assert recipe.checkpoint == folder
+    weights, expected = first_model(recipe).state_dict(), released.state_dict()
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[key], expected[key]) for key in weights)
+    encoder = Recipe.from_dict(plain | {"checkpoint": "released/wavlm_tiny_base.bin"}, tmp_path)
+    with pytest.raises(ValueError, match="`checkpoint` must be a whole model, found .*WavLM alone"):
+        first_model(encoder)
 
 
 def test_stages_without_epochs():
