@@ -12,12 +12,11 @@ from urllib.parse import unquote, urlsplit
 import lightning
 import pytest
 import torch
-import typer
 from helpers import QUIET, TINY, tiny_model
 
 import pyannote_prune
 from pyannote_prune import cost, save_checkpoint
-from pyannote_prune.cli import app
+from pyannote_prune.cli.lazy import COMMANDS, LazyCommand
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
 from pyannote_prune.wavlm.config import WavLMConfig
 
@@ -110,7 +109,7 @@ def test_public_names_say_what_they_take_and_give(name):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_pages_exist(page):
-    known = commands(typer.main.get_command(app))
+    known = commands({name: LazyCommand(name, *what).load() for name, what in COMMANDS.items()})
     for line in re.findall(r"pyannote-prune ([a-z][^`|#\n]*)", page.read_text()):
         words = line.split()
         name = " ".join(words[:2]) if words[0] == "benchmark" else words[0]
@@ -119,12 +118,12 @@ def test_commands_of_pages_exist(page):
             assert option in known[name], line
 
 
-def commands(group, prefix: str = "") -> dict[str, set[str]]:
+def commands(group: dict, prefix: str = "") -> dict[str, set[str]]:
     """Options of each command"""
     found = {}
-    for name, command in group.commands.items():
+    for name, command in group.items():
         if hasattr(command, "commands"):
-            found |= commands(command, f"{prefix}{name} ")
+            found |= commands(command.commands, f"{prefix}{name} ")
         else:
             found[prefix + name] = {
                 option for parameter in command.params for option in parameter.opts

@@ -286,7 +286,7 @@ def test_tracebacks_of_recordings_are_for_debugging_too(
     arguments = ["apply", pipeline, tmp_path / "broken.wav", "--into", tmp_path / "out"]
     result = CliRunner().invoke(app, [*map(str, arguments), "--device", "cpu"])
     assert result.exit_code == 1
-    assert "'broken' could not be done" in result.output
+    assert "'broken' failed" in result.output
     assert "torchcodec" in result.output
     assert "Error: 1 of 1 recordings could not be done" in result.output
 
