@@ -4,7 +4,8 @@ import pytest
 from pyannote.audio import Model
 from typer.testing import CliRunner
 
-from pyannote_prune import cli as cli
+from pyannote_prune import cli
+from pyannote_prune.cli import train
 from pyannote_prune.files.folders import write_yaml
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.recipe.quickstart import PROTOCOL, quickstart, small_recipe, write_data
@@ -12,7 +13,7 @@ from pyannote_prune.recipe.quickstart import PROTOCOL, quickstart, small_recipe,
 
 @pytest.mark.slow
 def test_quickstart_prunes_what_it_writes(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "run_quickstart", partial(quickstart, num_epochs=0.1))
+    monkeypatch.setattr(train, "run_quickstart", partial(quickstart, num_epochs=0.1))
     folder = tmp_path / "folder"
     result = CliRunner().invoke(cli.app, ["quickstart", "--output", str(folder), "--seed", "5"])
     assert result.exit_code == 0, result.output
