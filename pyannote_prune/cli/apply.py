@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from pyannote.metrics.diarization import DiarizationErrorRate
-from rich.console import Console
 from rich.markup import escape
 
 from ..data.references import name_rule
@@ -20,7 +19,7 @@ from ..pipeline.load import check_has_references, check_speakers, claim_results,
 from ..pipeline.recordings import left_out, recordings_of_paths, recordings_of_protocol
 from ..pipeline.scores import add_score, write_scores
 from .bars import Bars
-from .errors import resumable, run_in
+from .errors import console, print_line, resumable, run_in
 
 Subset = Enum("Subset", {name: name for name in SUBSETS}, type=str)
 
@@ -78,12 +77,12 @@ def apply(
     check_speakers(loaded, speakers)
     check_has_references(loaded, todo)
     replaced = claim_results(into, pipeline, source, todo, **request, **speakers)
-    console, failures, unscored = Console(), {}, {}
+    failures, unscored = {}, {}
     if others := left_out(recordings or (), into):
-        _print(console, f"Left out of {others}. Name files and sub-folders to have them diarized.")
+        print_line(f"Left out of {others}. Name files and sub-folders to have them diarized.")
     metric = DiarizationErrorRate()
     if replaced:
-        _print(console, f"Replaced since they were diarized, hence done again: {_names(replaced)}")
+        print_line(f"Replaced since they were diarized, hence done again: {_names(replaced)}")
     with Bars(len(todo), console) as bars:
         for applied in apply_pipeline(loaded, todo, into, bars.hook, **speakers):
             uri = applied.recording["uri"]
@@ -93,11 +92,10 @@ def apply(
             elif (error := add_score(metric, applied)) is not None:
                 unscored[uri] = error
     for line in write_scores(metric, into):
-        _print(console, line)
-    _print(console, f"Wrote {into}")
+        print_line(line)
+    print_line(f"Wrote {into}")
     if misread := [one["uri"] for one in todo if name_rule(one["uri"]) is not None]:
-        _print(
-            console,
+        print_line(
             f"pyannote.database and pandas read other names than {_names(misread)} in RTTM: rename "
             "these recordings if you use them.",
         )
@@ -107,10 +105,6 @@ def apply(
 
 def _given(**options: int | None) -> dict[str, int]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _print(console: Console, line: str):
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _names(uris: Sequence[str]) -> str:

@@ -19,8 +19,6 @@ from ..files.folders import write_json, write_text
 from ..wavlm.inference.bfloat16 import supports_bfloat16
 
 MODELS = ["transformers-base", "base", "base-s80-md"]
-
-
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1...")]
 
 

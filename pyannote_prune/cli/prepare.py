@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
 from ..data.corpora import preparation
 from ..data.corpora.layouts import CORPORA, Corpus
 from ..data.corpora.summary import Summary
-from .errors import resumable, run_in
+from .errors import console, print_line, resumable, run_in
 
 
 @run_in(resumable)
@@ -31,7 +30,7 @@ def prepare(
 
     First channel as WAV, lists, RTTM and UEM. An interrupted preparation goes on.
     """
-    layout, console = CORPORA[corpus], Console()
+    layout = CORPORA[corpus]
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("Recordings", total=None)
 
@@ -42,9 +41,8 @@ def prepare(
     console.print(summary_table(summaries))
     for subset, summary in summaries.items():
         for line in remarks(summary):
-            console.print(f"{subset}: {line}", markup=False, highlight=False, soft_wrap=True)
-    wrote = f"Wrote {output / layout.name}"
-    console.print(wrote, markup=False, highlight=False, soft_wrap=True)
+            print_line(f"{subset}: {line}")
+    print_line(f"Wrote {output / layout.name}")
     console.print(f"Protocol: {layout.protocol}", highlight=False)
 
 

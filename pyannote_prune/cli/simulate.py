@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from ..data.protocol import check_references, load_protocol
 from ..data.simulation import protocol as simulation
 from ..data.simulation.turn_statistics import TurnStatistics
 from ..data.simulation.voices import count_unused, find_voices
-from .errors import resumable, run_in
+from .errors import console, print_line, resumable, run_in
 
 DEFAULT = simulation.Simulation()
 
@@ -91,7 +90,6 @@ def simulate(
         level=level,
         seed=seed,
     )
-    console = Console()
     if others := count_unused(voices, find_voices(voices)):
         console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
@@ -101,5 +99,5 @@ def simulate(
             bar.update(task, completed=done, total=total)
 
         database = simulation.simulate(voices, output, options, statistics, advance)
-    console.print(f"Wrote {database}", markup=False, highlight=False, soft_wrap=True)
+    print_line(f"Wrote {database}")
     console.print(f"Protocol: {name}.SpeakerDiarization.Conversations", highlight=False)

@@ -17,10 +17,8 @@ from safetensors import SafetensorError
 
 DRAFT = ".draft"
 
-
 # seconds: processes of one training neither start nor finish at the same time
 PATIENCE = 120.0
-
 
 # on the disk, in a quota, or in the largest file that a process may write
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -7,8 +7,6 @@ from pathlib import Path
 
 # name of the lock of a process that writes in a folder
 LOCK = ".lock"
-
-
 NAMES = (LOCK, ".DS_Store", ".directory", "Thumbs.db", "desktop.ini")
 
 

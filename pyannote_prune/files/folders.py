@@ -12,6 +12,13 @@ import yaml
 
 from .atomic import atomic_write, remove_drafts_of
 from .clutter import is_empty
+from .sources import SUFFIXES
+
+# suffixes that names of folders do not have
+OF_FILES = (
+    *SUFFIXES,
+    *(".onnx", ".zip", ".rttm", ".json", ".csv", ".txt", ".md", ".png", ".wav"),
+)
 
 
 def claim(
@@ -112,13 +119,6 @@ def write_json(content: dict[str, Any], path: Path) -> None:
 def write_text(text: str, path: Path) -> None:
     with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")
-
-
-# suffixes that names of folders do not have
-OF_FILES = (".ckpt", ".bin", ".pt", ".pth", ".safetensors", ".onnx", ".yaml", ".yml", ".zip")
-
-
-OF_FILES += (".rttm", ".json", ".csv", ".txt", ".md", ".png", ".wav")
 
 
 def check_new(folder: Path, option: str = "folder") -> None:

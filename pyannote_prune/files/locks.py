@@ -25,10 +25,8 @@ except ImportError:  # Windows
 
 logger = logging.getLogger(__name__)
 
-
 # errors of a lock that another process holds
 HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-
 
 # Windows locks bytes, which no other process can then read: this byte is never written
 PLACE = 1 << 20

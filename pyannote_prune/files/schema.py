@@ -22,11 +22,7 @@ BOUNDS = {
     "maximum": (operator.le, "at most"),
     "below": (operator.lt, "below"),
 }
-
-
 KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
-
-
 KINDS |= {tuple: "a list", dict: "a dictionary", NoneType: "null"}
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 # files that hold a segmentation model, in folders of pipelines and of stages
 MODELS = ("model.safetensors", "pytorch_model.bin", "model.ckpt")
 
+# suffixes of checkpoints
+PYTORCH = (".ckpt", ".bin", ".pt", ".pth")
+SAFETENSORS = ".safetensors"
 
 # suffixes of files, which names of repositories do not have
-SUFFIXES = (".ckpt", ".bin", ".pt", ".pth", ".safetensors", ".yaml", ".yml")
+SUFFIXES = (*PYTORCH, SAFETENSORS, ".yaml", ".yml")
 
 
 def check_is_file(path: str | Path) -> None:

@@ -124,11 +124,11 @@ def _diarize(
     # other clusterings use the names of a reference for their speakers
     file = recording if has_reference else without_references(recording)
     with _readable(file) as readable:
-        readable = decoded(readable)
+        # our class does both by itself
+        is_ours = isinstance(pipeline, DiarizationPipeline)
+        readable = readable if is_ours else decoded(readable)
         output = pipeline(readable, hook=hook, **options)
-        # our class crops its output
-        is_stock = isinstance(pipeline, pipelines.SpeakerDiarization)
-        if is_stock and not isinstance(pipeline, DiarizationPipeline):
+        if not is_ours and isinstance(pipeline, pipelines.SpeakerDiarization):
             output = crop_to_audio(output, readable)
     if has_reference:
         output = _anonymous(output)

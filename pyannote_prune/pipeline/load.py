@@ -87,9 +87,7 @@ def check_has_references(pipeline: Pipeline, recordings: Iterable[Mapping[str, A
     ValueError
         If no recording has one.
     """
-    if getattr(pipeline, "klustering", None) != "OracleClustering":
-        return
-    if not any(map(_may_have_reference, recordings)):
+    if _is_oracle(pipeline) and not any(map(_may_have_reference, recordings)):
         raise ValueError(
             "`recordings` must have references: OracleClustering needs the reference "
             '("annotation") of each recording, found none. Give --protocol, with references, or '
@@ -125,11 +123,15 @@ def check_speakers(pipeline: Pipeline, speakers: Mapping[str, int]) -> None:
             f"`pipeline` must be one of speaker diarization for {given}, found a "
             f"{type(pipeline).__name__}: leave them out."
         )
-    if speakers and getattr(pipeline, "klustering", None) == "OracleClustering":
+    if speakers and _is_oracle(pipeline):
         raise ValueError(
             f"`pipeline` must not have oracle clustering for {given}: it takes the "
             "speakers of references. Leave them out."
         )
+
+
+def _is_oracle(pipeline: Pipeline) -> bool:
+    return getattr(pipeline, "klustering", None) == "OracleClustering"
 
 
 def _may_have_reference(recording: Mapping[str, Any]) -> bool:
@@ -224,7 +226,7 @@ def _files(folder: Path) -> set[Path]:
     Other files of the folder, by the system or `pyannote-audio optimize` for instance, do not
     count.
     """
-    config = folder / "config.yaml"
+    config = folder / CONFIG
     files = {config}
     for value in _values(yaml.safe_load(config.read_text(encoding="utf-8"))):
         if isinstance(value, str) and value.startswith("$model/"):

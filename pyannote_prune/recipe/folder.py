@@ -19,15 +19,12 @@ STAGES = {
     "train": "Training",
 }
 
-
 # names in the folder of a recipe
 RECIPE, PIPELINE, SUMMARY = "recipe.yml", "pipeline", "summary.json"
-
 
 # names in the folder of a stage
 MODEL, LAST = "model.ckpt", Path("checkpoints", "last.ckpt")
 SCORES, LOG = "scores.json", "metrics.csv"
-
 
 # keys that trained models do not depend on
 FREE = (
@@ -40,7 +37,6 @@ FREE = (
     "trainer.num_nodes",
     "export",
 )
-
 
 # keys of files and folders, which move with the folder of the recipe
 PATHS = ("database", "checkpoint", "wavlm", "export.parts")

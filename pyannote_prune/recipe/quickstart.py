@@ -28,8 +28,6 @@ from .run import MODEL, RecipeRun
 
 # copies of the conversation: with a single one, an epoch would be a single step
 NUM_COPIES = 8
-
-
 PROTOCOL = "Sample.SpeakerDiarization.Quickstart"
 
 

@@ -43,20 +43,15 @@ from .folder import LAST, LOG, MODEL, SCORES, STAGES, remove_pipeline, stage_fol
 # largest difference between expected sparsity and its target that is accepted
 TOLERANCE = 0.02
 
-
 # action when sparsity ends too low (too high), and values to change
 _TOO_LOW = (
     "closed",
     "Raise `stages.prune.max_epochs`, or `stages.prune.gate_learning_rate`.",
 )
-
-
 _TOO_HIGH = (
     "opened",
     "Raise `stages.prune.max_epochs`, or lower `stages.prune.multiplier_learning_rate`.",
 )
-
-
 logger = logging.getLogger(__name__)
 
 # of past stages

@@ -15,10 +15,8 @@ from .panels import BLUE, GREY, ORANGE, label_panel, make_panels, save_figure
 
 PANEL, CHARACTER = 4.0, 0.07  # inches: width of a panel, of a letter
 
-
 # title of a panel: factor of its values
 PANELS = {"Loss": 1, "Sparsity (%)": 100, "Diarization error rate (%)": 100}
-
 
 # column: panel, label, color, line width
 CURVES = {

@@ -8,11 +8,12 @@ from typing import Any
 import lightning
 
 from ..files.pickles import write_atomically
+from ..files.sources import PYTORCH, SAFETENSORS
 from .contents import Contents, without_task_modules
 from .model import WavLMSegmentation
-from .pytorch_file import SUFFIXES, read_pytorch
+from .pytorch_file import read_pytorch
 from .rebuild import rebuild
-from .safetensors_file import SUFFIX, is_safetensors, read_tensors, write_tensors
+from .safetensors_file import is_safetensors, read_tensors, write_tensors
 from .specifications import has_specifications, with_plain_classes
 
 
@@ -63,10 +64,10 @@ def check_suffix(path: str | Path) -> None:
     ValueError
         If there is a suffix, and if no checkpoint has it.
     """
-    if Path(path).suffix.lower() not in ("", *SUFFIXES, SUFFIX):
+    if Path(path).suffix.lower() not in ("", *PYTORCH, SAFETENSORS):
         raise ValueError(
-            f"Names of checkpoints must end in {SUFFIX}, or, for the format of PyTorch, in "
-            f"{', '.join(SUFFIXES)}, found {str(path)!r}: no other format is written."
+            f"Names of checkpoints must end in {SAFETENSORS}, or, for the format of PyTorch, in "
+            f"{', '.join(PYTORCH)}, found {str(path)!r}: no other format is written."
         )
 
 

@@ -16,6 +16,7 @@ from pyannote.audio.utils.params import merge_dict
 from torch import Tensor
 from torchaudio.models import Conformer
 
+from ..files.audio import SAMPLE_RATE
 from ..files.messages import did_you_mean
 from ..wavlm.config import WavLMConfig
 from ..wavlm.encoder import WavLM
@@ -103,14 +104,14 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         units: Collection[str] = (),
         wavlm_learning_rate: float = 2e-5,
         learning_rate: float = 1e-3,
-        sample_rate: int = 16000,
+        sample_rate: int = SAMPLE_RATE,
         num_channels: int = 1,
         task: Task | None = None,
     ) -> None:
-        if sample_rate != 16000:
+        if sample_rate != SAMPLE_RATE:
             raise ValueError(
-                f"`sample_rate` must be 16000, found {sample_rate}: WavLM was pretrained at 16 kHz "
-                "(files at other rates are resampled when pyannote.audio reads them)."
+                f"`sample_rate` must be {SAMPLE_RATE}, found {sample_rate}: WavLM was pretrained "
+                "at 16 kHz (files at other rates are resampled when pyannote.audio reads them)."
             )
         if num_channels != 1:
             raise ValueError(

@@ -8,9 +8,6 @@ from typing import Any
 from ..files.pickles import read_safely
 from .contents import Contents, check_architecture
 
-# suffixes of such files
-SUFFIXES = (".ckpt", ".bin", ".pt", ".pth")
-
 
 def read_pytorch(path: str | Path) -> Contents:
     """Read a checkpoint without executing anything from it

@@ -10,6 +10,7 @@ import torch
 from pyannote.audio.core.model import Model
 from pyannote.audio.core.task import Specifications
 
+from ..files.audio import SAMPLE_RATE
 from ..files.schema import refuse, rule, section
 from ..wavlm.config import WavLMConfig
 from ..wavlm.units import UNITS
@@ -32,7 +33,7 @@ class HyperParameters:
     units: tuple[str, ...] = rule((), choices=tuple(UNITS))
     wavlm_learning_rate: float = rule(2e-5, minimum=0)
     learning_rate: float = rule(1e-3, minimum=0)
-    sample_rate: int = 16000
+    sample_rate: int = SAMPLE_RATE
     num_channels: int = 1
 
 

@@ -21,13 +21,10 @@ from torch import Tensor
 
 from ..files.atomic import atomic_write
 from ..files.schema import rule, section
-from ..files.sources import check_is_file
+from ..files.sources import SAFETENSORS, check_is_file
 from ..version import __version__
 from .contents import ARCHITECTURE, Contents, check_architecture
 from .specifications import specifications_from_dict, specifications_to_dict
-
-SUFFIX = ".safetensors"
-
 
 # key of the description, in the metadata
 KEY = "pyannote_prune"
@@ -49,7 +46,7 @@ class Description:
 
 def is_safetensors(path: object) -> bool:
     """Whether a path has the suffix of safetensors files"""
-    return isinstance(path, str | Path) and str(path).lower().endswith(SUFFIX)
+    return isinstance(path, str | Path) and str(path).lower().endswith(SAFETENSORS)
 
 
 def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCHITECTURE) -> None:

@@ -11,8 +11,6 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 # logged values of an epoch, and their names in text
 LOSSES = {"loss/distillation/val": "distillation loss", "loss/val": "validation loss"}
-
-
 PERCENTAGES = {"DiarizationErrorRate": "DER", "sparsity/expected/val": "sparsity"}
 
 

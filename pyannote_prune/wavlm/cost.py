@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..files.audio import SAMPLE_RATE
 from .config import WavLMConfig
 from .encoder import TransformerLayer, WavLM
 from .gates import HardConcrete
 from .geometry import frames_per_convolution
-
-SAMPLES_PER_SECOND = 16000
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ def _cost_per_part(
     config: WavLMConfig, channels: Sequence[int | Tensor], layers: Sequence[LayerUnits]
 ) -> dict[str, Cost]:
     """Compute the cost of each part from counts or expectations (there are no other formulas)"""
-    num_frames = frames_per_convolution(config.convolutions, SAMPLES_PER_SECOND)[-1]
+    num_frames = frames_per_convolution(config.convolutions, SAMPLE_RATE)[-1]
     costs = {
         "extractor": _extractor(config, channels),
         "projection": _projection(config, channels[-1], num_frames),
@@ -173,7 +172,7 @@ def _cost_per_part(
 
 
 def _extractor(config: WavLMConfig, channels: Sequence[int | Tensor]) -> Cost:
-    num_frames = frames_per_convolution(config.convolutions, SAMPLES_PER_SECOND)
+    num_frames = frames_per_convolution(config.convolutions, SAMPLE_RATE)
     num_inputs, parameters, macs = 1, 0, 0
     for index, (num_outputs, frames) in enumerate(zip(channels, num_frames, strict=True)):
         weights = num_inputs * num_outputs * config.convolutions[index].kernel

@@ -12,8 +12,6 @@ PREFIXES = {
     "encoder.transformer.": "encoder.",
     "encoder.feature_projection.": "feature_projection.",
 }
-
-
 NAMES = {
     "feature_extractor.dummy_weight": "extractor.scale",
     "feature_extractor.conv_layers.": "extractor.convolutions.",

@@ -11,10 +11,8 @@ from torch import Tensor
 # sharpens the gates that stay open in evaluation mode (FLOP, CoFi and DPHuBERT have the same value)
 SHARPNESS = 0.8
 
-
 # keeps logarithms of uniform noise finite
 EPSILON = 1e-6
-
 
 # `log_alpha` above which (below minus which) a gate is open (closed) with probability 1
 SATURATED = 50.0

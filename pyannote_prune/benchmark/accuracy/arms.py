@@ -17,7 +17,6 @@ METHODS = {
     "pretrained": "pretrained, dense",
 }
 
-
 # in a window
 MAX_SPEAKERS = 3
 

@@ -11,6 +11,7 @@ import torch
 from pyannote.audio import Pipeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
+from ...files.audio import SAMPLE_RATE
 from ...segmentation.model import WavLMSegmentation
 from ..speed import take_turns
 
@@ -54,7 +55,7 @@ def real_time_factors(
     num_rounds : int, optional
         Number of measures of each model, of which the median counts. Defaults to 15.
     """
-    window = torch.randn(1, 1, round(duration * 16000))
+    window = torch.randn(1, 1, round(duration * SAMPLE_RATE))
     functions = {name: partial(model, window) for name, model in models.items()}
     measures = take_turns(functions, num_rounds)
     return {name: measure.seconds / duration for name, measure in measures.items()}

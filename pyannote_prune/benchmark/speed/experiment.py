@@ -14,12 +14,11 @@ from pyannote.audio import Audio
 from pyannote.audio.sample import SAMPLE_FILE
 from torch import Tensor
 
+from ...files.audio import SAMPLE_RATE
 from ...segmentation.model import WavLMSegmentation
 from .measure import matrix_peak, peak_memory, take_turns
 from .subjects import DTYPES, Subject, load, runner, subjects
 from .training import distillation_step
-
-SAMPLE_RATE = 16000
 
 
 def speech(batch_size: int, duration: float, device: str = "cpu") -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from ...files.audio import SAMPLE_RATE
 from ...files.schema import rule, section
 
 Arguments = TypeVar("Arguments")
@@ -31,7 +32,7 @@ class ModelArguments:
     chunk_size: float = rule(5.0, above=0)
     num_channels: int = rule(8, minimum=1)
     selected_channel: int = rule(0, minimum=0)
-    sample_rate: int = rule(16000, minimum=1)
+    sample_rate: int = rule(SAMPLE_RATE, minimum=1)
 
 
 @dataclass(frozen=True)

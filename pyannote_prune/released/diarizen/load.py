@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...files.audio import SAMPLE_RATE
 from ...files.messages import shorten
 from ...files.pickles import read_safely
 from ...files.schema import refuse, section
@@ -137,8 +138,9 @@ def _check_supported(arguments: ModelArguments) -> None:
                 f"`{name}` must be false, found {shorten(value)}: this option, which no released "
                 "model uses, is not supported."
             )
-    if arguments.sample_rate != 16000:
-        refuse("model.args.sample_rate", "16000 (Hz), as for WavLM", arguments.sample_rate)
+    if arguments.sample_rate != SAMPLE_RATE:
+        expected = f"{SAMPLE_RATE} (Hz), as for WavLM"
+        refuse("model.args.sample_rate", expected, arguments.sample_rate)
     if arguments.selected_channel != 0:
         warnings.warn(
             f"This model was trained on channel {arguments.selected_channel} of its recordings "
