@@ -1,6 +1,7 @@
 """Data and small models shared by all tests"""
 
 import os
+import signal
 from pathlib import Path
 
 # before anything imports pyannote.audio or huggingface_hub: no telemetry, no network
@@ -18,7 +19,8 @@ from pyannote.audio.models.embedding import XVectorMFCC
 from pyannote.database import FileFinder, registry
 from voices import FSDD, generate_voices
 
-from pyannote_prune import save_checkpoint
+from pyannote_prune import DiarizationSettings, export_pipeline, save_checkpoint
+from pyannote_prune.pipeline.settings import ORACLE_SETTINGS
 
 
 def pytest_report_header() -> str:
@@ -30,6 +32,16 @@ def pytest_report_header() -> str:
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heed_interruptions():
+    """Tests interrupt commands, also where a shell runs the tests in its background
+
+    Such processes ignore SIGINT, as do processes that they start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # what pyannote.database remembers for the whole process
@@ -107,3 +119,28 @@ def parts(tmp_path_factory) -> Path:
 def voices(tmp_path_factory) -> Path:
     """Real voices where they are at hand, harmonic sounds otherwise"""
     return FSDD if FSDD.is_dir() else generate_voices(tmp_path_factory.mktemp("voices"))
+
+
+@pytest.fixture
+def arguments(checkpoint, parts):
+    """Arguments of pyannote.audio's pipeline, and of ours"""
+    return {
+        "segmentation": str(checkpoint),
+        "embedding": str(parts / "embedding"),
+        "plda": str(parts / "plda"),
+        "segmentation_step": 0.5,
+    }
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint, parts, tmp_path_factory):
+    """Pipeline that hears several speakers in anything"""
+    settings = DiarizationSettings(segmentation_step=0.5)
+    return export_pipeline(checkpoint, tmp_path_factory.mktemp("exported") / "it", parts, settings)
+
+
+@pytest.fixture(scope="session")
+def oracle(checkpoint, tmp_path_factory):
+    """Pipeline with oracle clustering"""
+    folder = tmp_path_factory.mktemp("oracle") / "it"
+    return export_pipeline(checkpoint, folder, settings=ORACLE_SETTINGS)

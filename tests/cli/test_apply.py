@@ -14,9 +14,10 @@ from pyannote.core import Annotation
 from pyannote.database import FileFinder, registry
 from pyannote.database.util import load_rttm
 from pyannote.metrics.diarization import DiarizationErrorRate
+from running import run as apply
 from typer.testing import CliRunner
 
-from pyannote_prune import DiarizationSettings, export_pipeline
+from pyannote_prune import export_pipeline
 from pyannote_prune.cli import app
 from pyannote_prune.pipeline.apply import apply_pipeline
 from pyannote_prune.pipeline.recordings import recordings_of_paths
@@ -24,19 +25,6 @@ from pyannote_prune.pipeline.recordings import recordings_of_paths
 NAME = "Generated.SpeakerDiarization.Mini"
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
-
-
-def apply(*arguments, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["apply", *map(str, arguments), "--device", "cpu"])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return " ".join(result.output.split())
-
-
-@pytest.fixture(scope="module")
-def pipeline(checkpoint, parts, tmp_path_factory):
-    settings = DiarizationSettings(segmentation_step=0.5)
-    return export_pipeline(checkpoint, tmp_path_factory.mktemp("apply") / "it", parts, settings)
 
 
 @pytest.fixture
@@ -57,13 +45,13 @@ def written(folder) -> dict[str, bytes]:
 
 
 def test_results_are_those_of_the_pipeline_and_a_broken_file_stops_nothing(
-    pipeline, recordings, tmp_path
+    exported, recordings, tmp_path
 ):
-    output = apply(pipeline, recordings, "--into", tmp_path / "out", code=1)
+    output = apply(exported, recordings, "--into", tmp_path / "out", code=1)
     assert "1 of 3 recordings could not be done: broken: " in output
     expected = {"another_one": "another one", "one": "one"}
     assert {p.stem for p in (tmp_path / "out").glob("*.rttm")} == expected.keys()
-    loaded = Pipeline.from_pretrained(pipeline)
+    loaded = Pipeline.from_pretrained(exported)
     for uri, name in expected.items():
         direct = loaded(recordings / f"{name}.wav")
         found = load_rttm(tmp_path / "out" / f"{uri}.rttm")[uri]
@@ -81,14 +69,14 @@ def spoil(path):
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_the_same_command_does_what_remains(pipeline, recordings, tmp_path):
+def test_the_same_command_does_what_remains(exported, recordings, tmp_path):
     out = tmp_path / "out"
-    apply(pipeline, recordings, "--into", out, code=1)
+    apply(exported, recordings, "--into", out, code=1)
     before = written(out)
     # what was done is not done again, even if it could not be any more
     spoil(recordings / "one.wav")
     shutil.copy(recordings / "another one.wav", recordings / "broken.wav")
-    output = apply(pipeline, recordings, "--into", out)
+    output = apply(exported, recordings, "--into", out)
     assert re.search(r"one: \d speakers?, already there", output)
     assert re.search(r"broken: \d speakers? in \d", output)
     after = written(out)
@@ -97,8 +85,8 @@ def test_the_same_command_does_what_remains(pipeline, recordings, tmp_path):
     assert {name: after[name] for name in before} == before
 
 
-def test_a_recording_that_is_interrupted_is_done_again(pipeline, recordings, tmp_path):
-    loaded, todo = Pipeline.from_pretrained(pipeline), recordings_of_paths([recordings])
+def test_a_recording_that_is_interrupted_is_done_again(exported, recordings, tmp_path):
+    loaded, todo = Pipeline.from_pretrained(exported), recordings_of_paths([recordings])
     steps = []
 
     def interrupt(step, *args, **kwargs):
@@ -114,7 +102,7 @@ def test_a_recording_that_is_interrupted_is_done_again(pipeline, recordings, tmp
     assert [one.error is None for one in apply_pipeline(loaded, todo, tmp_path)] == [1, 0, 1]
 
 
-def test_silence_has_no_speaker_the_second_time_either(pipeline, tmp_path):
+def test_silence_has_no_speaker_the_second_time_either(exported, tmp_path):
     class Silent:
         def __call__(self, recording, hook):
             return Annotation()
@@ -126,11 +114,11 @@ def test_silence_has_no_speaker_the_second_time_either(pipeline, tmp_path):
         assert not applied.diarization
 
 
-def test_protocols_are_scored_and_a_missing_recording_stops_nothing(pipeline, tmp_path):
+def test_protocols_are_scored_and_a_missing_recording_stops_nothing(exported, tmp_path):
     database = generate_conversations(tmp_path / "database")
     options = ("--protocol", NAME, "--database", database, "--subset", "train")
     (tmp_path / "database" / "train2.wav").unlink()
-    output = apply(pipeline, *options, "--into", tmp_path / "out", code=1)
+    output = apply(exported, *options, "--into", tmp_path / "out", code=1)
     assert "1 of 4 recordings could not be done: train2: " in output
 
     registry.load_database(database)
@@ -145,33 +133,33 @@ def test_protocols_are_scored_and_a_missing_recording_stops_nothing(pipeline, tm
     assert scores.index[:-1].tolist() == ["train0", "train1", "train3"]
     # scores are those of all recordings, whenever they were done
     assert f"DER {abs(metric):.2%} over 3 recordings" in apply(
-        pipeline, *options, "--into", tmp_path / "out", code=1
+        exported, *options, "--into", tmp_path / "out", code=1
     )
 
 
 def test_results_of_two_pipelines_or_origins_are_not_mixed(
-    pipeline, checkpoint, parts, recordings, tmp_path
+    exported, checkpoint, parts, recordings, tmp_path
 ):
     out = tmp_path / "out"
-    apply(pipeline, recordings / "one.wav", "--into", out)
+    apply(exported, recordings / "one.wav", "--into", out)
     other = export_pipeline(checkpoint, tmp_path / "other", parts)
     before = written(out)
     message = apply(other, recordings / "one.wav", "--into", out, code=1)
     assert "application.yml has other values of pipeline" in message
     shutil.copytree(recordings, tmp_path / "elsewhere")
-    message = apply(pipeline, tmp_path / "elsewhere" / "one.wav", "--into", out, code=1)
+    message = apply(exported, tmp_path / "elsewhere" / "one.wav", "--into", out, code=1)
     assert "other values of source" in message
     assert written(out) == before
     # wherever the pipeline is
-    shutil.copytree(pipeline, tmp_path / "moved")
+    shutil.copytree(exported, tmp_path / "moved")
     assert "already there" in apply(tmp_path / "moved", recordings / "one.wav", "--into", out)
 
 
-def test_what_is_not_ours_stays(pipeline, recordings, tmp_path):
+def test_what_is_not_ours_stays(exported, recordings, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / ".theirs.draft").write_text("mine")
     assert "choose another" in apply(
-        pipeline, recordings / "one.wav", "--into", tmp_path / "mine", code=1
+        exported, recordings / "one.wav", "--into", tmp_path / "mine", code=1
     )
     assert written(tmp_path / "mine") == {".theirs.draft": b"mine"}
 
@@ -191,10 +179,10 @@ def test_what_is_not_ours_stays(pipeline, recordings, tmp_path):
         (["{pipeline}", "--protocol", NAME], "database.yml"),
     ],
 )
-def test_mistakes_are_explained(pipeline, recordings, tmp_path, monkeypatch, arguments, message):
+def test_mistakes_are_explained(exported, recordings, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     (recordings / "empty").mkdir()
-    places = {"pipeline": pipeline, "folder": recordings, "audio": recordings / "one.wav"}
+    places = {"pipeline": exported, "folder": recordings, "audio": recordings / "one.wav"}
     output = CliRunner().invoke(app, ["apply", *(one.format(**places) for one in arguments)])
     assert output.exit_code == 1
     assert message in " ".join(output.output.split())
@@ -208,7 +196,7 @@ def test_mistakes_are_explained(pipeline, recordings, tmp_path, monkeypatch, arg
         (("--protocol", "Generated.SpeakerDiarization.Midi"), "`protocol` must be one of"),
     ],
 )
-def test_mistakes_in_protocols_are_explained(pipeline, tmp_path, change, message):
+def test_mistakes_in_protocols_are_explained(exported, tmp_path, change, message):
     database = generate_conversations(tmp_path / "database")
     options = ("--protocol", NAME, "--database", database)
-    assert message in apply(pipeline, *options, *change, "--into", tmp_path / "out", code=1)
+    assert message in apply(exported, *options, *change, "--into", tmp_path / "out", code=1)

@@ -11,10 +11,8 @@ import pytest
 from conversations import write_wav
 from helpers import largest_file
 from pyannote.audio import Pipeline
-from typer.testing import CliRunner
+from running import run as apply
 
-from pyannote_prune import DiarizationSettings, export_pipeline
-from pyannote_prune.cli import app
 from pyannote_prune.cli.bars import Bars
 from pyannote_prune.files.atomic import WriteError
 from pyannote_prune.pipeline.apply import apply_pipeline
@@ -22,18 +20,6 @@ from pyannote_prune.pipeline.load import _identity
 from pyannote_prune.pipeline.recordings import recordings_of_paths
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-def apply(*arguments, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["apply", *map(str, arguments), "--device", "cpu"])
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
-
-
-@pytest.fixture(scope="module")
-def pipeline(checkpoint, parts, tmp_path_factory) -> Path:
-    settings = DiarizationSettings(segmentation_step=0.5)
-    return export_pipeline(checkpoint, tmp_path_factory.mktemp("apply") / "it", parts, settings)
 
 
 @pytest.fixture
@@ -51,10 +37,10 @@ def recordings(tmp_path) -> Path:
     "name", [".DS_Store", "segmentation/._x", "config.journal", "README.md", ".git/config"]
 )
 def test_files_that_a_pipeline_is_not_loaded_from_do_not_change_it(
-    pipeline, recordings, tmp_path, name
+    exported, recordings, tmp_path, name
 ):
-    copied = shutil.copytree(pipeline, tmp_path / "pipeline")
-    before = _identity(str(pipeline))
+    copied = shutil.copytree(exported, tmp_path / "pipeline")
+    before = _identity(str(exported))
     apply(copied, recordings, "--into", tmp_path / "out")
     (copied / name).parent.mkdir(exist_ok=True)
     (copied / name).write_bytes(b"\0")
@@ -64,34 +50,34 @@ def test_files_that_a_pipeline_is_not_loaded_from_do_not_change_it(
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "segmentation/pytorch_model.bin", "plda/plda.npz"])
-def test_files_that_a_pipeline_is_loaded_from_do(pipeline, tmp_path, name):
-    copied = shutil.copytree(pipeline, tmp_path / "pipeline")
+def test_files_that_a_pipeline_is_loaded_from_do(exported, tmp_path, name):
+    copied = shutil.copytree(exported, tmp_path / "pipeline")
     with (copied / name).open("ab") as file:
         file.write(b"\n")
-    assert _identity(str(copied)) != _identity(str(pipeline))
+    assert _identity(str(copied)) != _identity(str(exported))
 
 
-def test_digest_of_a_pipeline_is_that_of_release_0_1_0(pipeline):
+def test_digest_of_a_pipeline_is_that_of_release_0_1_0(exported):
     """All its files, sorted: results of that release are found"""
     digest = hashlib.sha256()
-    for path in sorted(path for path in pipeline.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(pipeline).as_posix().encode())
+    for path in sorted(path for path in exported.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(exported).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    assert _identity(str(pipeline)) == f"sha256:{digest.hexdigest()}"
+    assert _identity(str(exported)) == f"sha256:{digest.hexdigest()}"
 
 
 @pytest.mark.parametrize("what", ["moved", "copied"])
-def test_results_are_found_in_a_project_that_is_elsewhere(pipeline, recordings, tmp_path, what):
+def test_results_are_found_in_a_project_that_is_elsewhere(exported, recordings, tmp_path, what):
     here, there = tmp_path / "here", tmp_path / "there"
     shutil.copytree(recordings, here / "recordings")
-    apply(pipeline, here / "recordings", "--into", here / "out")
+    apply(exported, here / "recordings", "--into", here / "out")
     here.rename(there) if what == "moved" else shutil.copytree(here, there)
-    output = apply(pipeline, there / "recordings", "--into", there / "out")
+    output = apply(exported, there / "recordings", "--into", there / "out")
     assert output.count("already there") == 2
 
 
-def test_results_that_cannot_be_written_stop_everything(pipeline, recordings, tmp_path):
-    loaded = Pipeline.from_pretrained(pipeline)
+def test_results_that_cannot_be_written_stop_everything(exported, recordings, tmp_path):
+    loaded = Pipeline.from_pretrained(exported)
     done, todo = [], recordings_of_paths([recordings])
     with largest_file(100), pytest.raises(WriteError, match=r"one.json' could not be wr"):
         done += apply_pipeline(loaded, todo, tmp_path)
@@ -103,7 +89,7 @@ def test_results_that_cannot_be_written_stop_everything(pipeline, recordings, tm
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_stopped_command_says_that_it_goes_on(
-    pipeline, recordings, tmp_path, monkeypatch, signum, code
+    exported, recordings, tmp_path, monkeypatch, signum, code
 ):
     stopped = []
 
@@ -113,8 +99,8 @@ def test_stopped_command_says_that_it_goes_on(
 
     with monkeypatch.context() as context:
         context.setattr(Bars, "hook", stop)
-        output = apply(pipeline, recordings, "--into", tmp_path / "out", code=code)
+        output = apply(exported, recordings, "--into", tmp_path / "out", code=code)
     assert stopped == [signum]
     assert output.endswith(f"Stopped by {signum.name}: the same command goes on from there.")
     assert not [*(tmp_path / "out").glob(".*")]
-    assert "Wrote" in apply(pipeline, recordings, "--into", tmp_path / "out")
+    assert "Wrote" in apply(exported, recordings, "--into", tmp_path / "out")

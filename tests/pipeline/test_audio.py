@@ -6,44 +6,22 @@ import pytest
 from compressed import compress, needs_ffmpeg, write_conversation
 from conversations import generate_conversations
 from pyannote.audio import Audio, Pipeline, pipelines
-from typer.testing import CliRunner
+from running import run as apply
 
-from pyannote_prune import DiarizationSettings, export_pipeline
-from pyannote_prune.cli import app
 from pyannote_prune.pipeline.apply import apply_pipeline
-from pyannote_prune.pipeline.settings import ORACLE_SETTINGS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
-
-
-def apply(*arguments, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["apply", *map(str, arguments), "--device", "cpu"])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return " ".join(result.output.split())
-
-
-@pytest.fixture(scope="module")
-def pipeline(checkpoint, parts, tmp_path_factory):
-    settings = DiarizationSettings(segmentation_step=0.5)
-    return export_pipeline(checkpoint, tmp_path_factory.mktemp("audio") / "it", parts, settings)
-
-
-@pytest.fixture(scope="module")
-def oracle(checkpoint, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("oracle") / "it"
-    return export_pipeline(checkpoint, folder, settings=ORACLE_SETTINGS)
 
 
 @needs_ffmpeg
 @pytest.mark.parametrize("kind", [".mp3", "-pipe.flac", ".webm", ".mkv", ".wma", "-late.mp4"])
 @pytest.mark.parametrize("is_stock", [False, True])
 def test_results_are_those_of_the_decoded_waveform(
-    pipeline, checkpoint, parts, tmp_path, kind, is_stock
+    exported, checkpoint, parts, tmp_path, kind, is_stock
 ):
     """Also those of pipelines of pyannote.audio"""
     path = compress(write_conversation(tmp_path), kind)
-    loaded = Pipeline.from_pretrained(pipeline)
+    loaded = Pipeline.from_pretrained(exported)
     if is_stock:
         options = {"embedding": str(parts / "embedding"), "plda": str(parts / "plda")}
         loaded = pipelines.SpeakerDiarization(
@@ -67,15 +45,15 @@ def test_results_are_those_of_the_decoded_waveform(
 
 
 @needs_ffmpeg
-def test_command_reads_compressed_files(pipeline, tmp_path):
+def test_command_reads_compressed_files(exported, tmp_path):
     path = compress(write_conversation(tmp_path), ".mp3")
-    assert "talk: " in apply(pipeline, path, "--into", tmp_path / "out")
+    assert "talk: " in apply(exported, path, "--into", tmp_path / "out")
     assert b"SPEAKER talk 1 " in (tmp_path / "out" / "talk.rttm").read_bytes()
 
 
-def test_errors_of_decoders_have_a_file_and_no_line_of_code(pipeline, tmp_path):
+def test_errors_of_decoders_have_a_file_and_no_line_of_code(exported, tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"RIFF, and nothing")
-    output = apply(pipeline, tmp_path / "broken.wav", "--into", tmp_path / "out", code=1)
+    output = apply(exported, tmp_path / "broken.wav", "--into", tmp_path / "out", code=1)
     assert "broken: ValueError: `audio` could not be read: " in output
     assert "broken.wav' (Could not open input file: " in output
     assert ".cpp" not in output
@@ -102,13 +80,13 @@ def test_oracle_pipelines_are_applied_with_references(oracle, tmp_path):
     assert "OracleClustering needs the reference" in output
 
 
-def test_what_is_no_pipeline_is_called_what_it_is(pipeline, checkpoint, tmp_path, monkeypatch):
+def test_what_is_no_pipeline_is_called_what_it_is(exported, checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_conversation(tmp_path)
     shutil.copy(checkpoint, "tiny.ckpt")
     output = apply("tiny.ckpt", "talk.wav", code=1)
     assert "export the model first (`pyannote-prune export tiny.ckpt FOLDER`)" in output
-    shutil.copytree(pipeline, "run/pipeline")
+    shutil.copytree(exported, "run/pipeline")
     assert "give 'run/pipeline'" in apply("run", "talk.wav", code=1)
     output = apply("run/pipeline/segmentation", "talk.wav", code=1)
     assert "it has no 'config.yaml'. Models are exported first" in output

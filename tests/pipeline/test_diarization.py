@@ -32,16 +32,6 @@ VBX = {
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
 
 
-@pytest.fixture
-def arguments(checkpoint, parts):
-    return {
-        "segmentation": str(checkpoint),
-        "embedding": str(parts / "embedding"),
-        "plda": str(parts / "plda"),
-        "segmentation_step": 0.5,
-    }
-
-
 def test_standard_pipeline_runs_with_a_checkpoint(arguments):
     pipeline = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
     assert isinstance(pipeline._segmentation.model, WavLMSegmentation)

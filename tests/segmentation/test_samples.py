@@ -77,16 +77,6 @@ def test_files_are_copied_only_to_be_converted(make):
     assert file["waveform"].dtype == torch.float64
 
 
-@pytest.fixture(scope="module")
-def arguments(checkpoint, parts):
-    return {
-        "segmentation": str(checkpoint),
-        "embedding": str(parts / "embedding"),
-        "plda": str(parts / "plda"),
-        "segmentation_step": 0.5,
-    }
-
-
 def diarize(pipeline, waveform):
     pipeline.instantiate(pipeline.default_parameters())
     return pipeline({"waveform": waveform, "sample_rate": 16000})
