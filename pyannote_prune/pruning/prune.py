@@ -97,7 +97,7 @@ def with_encoder(
     if has_specifications(model):
         new.specifications = model.specifications
         new.setup()
-    new.to(model.norm.weight)  # same device, same precision
+    new.to(next(model.parameters()))  # same device, same precision
     head = without_task_modules(model.state_dict())
     head = {key: value for key, value in head.items() if not key.startswith("wavlm.")}
     encoder = {f"wavlm.{key}": value for key, value in wavlm.state_dict().items()}

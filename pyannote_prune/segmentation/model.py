@@ -10,14 +10,12 @@ from typing import Any
 import lightning
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from pyannote.audio.core.model import Model
 from pyannote.audio.core.task import Specifications, Task
-from pyannote.audio.utils.params import merge_dict
 from torch import Tensor
-from torchaudio.models import Conformer
 
 from ..files.audio import SAMPLE_RATE
-from ..files.messages import did_you_mean
 from ..wavlm.config import WavLMConfig
 from ..wavlm.encoder import WavLM
 from ..wavlm.gating import attach_gates
@@ -26,6 +24,7 @@ from ..wavlm.huggingface import load_huggingface
 from ..wavlm.waveforms import check_samples
 from ..wavlm.weights import check_keys
 from .contents import TASK_MODULES, without_task_modules
+from .head import CONFORMER_DEFAULTS, Head, run_conformer
 from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors
 from .samples import CheckedAudio
@@ -36,7 +35,7 @@ from .validation import ValidationOfAllProcesses
 class WavLMSegmentation(ValidationOfAllProcesses, Model):
     """WavLM-based speaker segmentation
 
-    WavLM > weighted sum of layers > Conformer > classifier
+    WavLM > weighted sum of layers > Conformer > classifier, or another head
 
     Parameters
     ----------
@@ -59,6 +58,9 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         Must be 1 (mono).
     task : Task, optional
         Task addressed by the model.
+    head : Head or dict, optional
+        Layers between WavLM and the classifier, in place of `conformer`: heads of models that
+        others have trained. Defaults to the weighted sum and the Conformer above.
 
     Shape
     -----
@@ -88,14 +90,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
     # All releases can import the class from here.
     __module__ = "pyannote_prune.segmentation"
 
-    CONFORMER_DEFAULTS = {
-        "input_dim": 256,
-        "num_heads": 4,
-        "ffn_dim": 1024,
-        "num_layers": 4,
-        "depthwise_conv_kernel_size": 31,
-        "dropout": 0.1,
-    }
+    CONFORMER_DEFAULTS = CONFORMER_DEFAULTS
 
     def __init__(
         self,
@@ -107,6 +102,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         sample_rate: int = SAMPLE_RATE,
         num_channels: int = 1,
         task: Task | None = None,
+        head: Head | Mapping[str, Any] | None = None,
     ) -> None:
         if sample_rate != SAMPLE_RATE:
             raise ValueError(
@@ -122,22 +118,27 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         self.audio = CheckedAudio(sample_rate=sample_rate, mono="downmix")
 
         self.wavlm = _encoder(wavlm, units)
-        conformer = self._conformer_options(conformer)
+        self.head = _head(conformer, head)
+        # as release 0.1.0 saves it, where that release has such a head
+        described = (
+            {"conformer": self.head.conformer}
+            if self.head.is_default
+            else {"head": self.head.to_dict()}
+        )
         self.save_hyperparameters(
             {
                 "wavlm": self.wavlm.config.to_dict(),
-                "conformer": conformer,
+                **described,
                 "units": list(units),
                 "wavlm_learning_rate": wavlm_learning_rate,
                 "learning_rate": learning_rate,
             }
         )
 
-        num_states, dim = self.wavlm.config.num_layers + 1, conformer["input_dim"]
-        self.layer_weights = nn.Parameter(torch.full((num_states,), 1 / num_states))
-        self.projection = nn.Linear(self.wavlm.config.embed_dim, dim)
-        self.norm = nn.LayerNorm(dim)
-        self.conformer = Conformer(**conformer)
+        weights = self.head.initial_weights(self.wavlm.config.num_layers)
+        self.layer_weights = None if weights is None else nn.Parameter(weights)
+        for name, module in self.head.make_modules(self.wavlm.config.embed_dim).items():
+            self.add_module(name, module)
 
     @Model.task.setter
     def task(self, task: Task | None) -> None:
@@ -164,7 +165,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
                 f"train the classifier, found {self.classifier.out_features}: make the model from "
                 "the teacher of the task, with `gate(teacher)`."
             )
-        self.classifier = nn.Linear(self.hparams.conformer["input_dim"], self.dimension)
+        self.classifier = nn.Linear(self.head.dimension, self.dimension)
         self.activation = self.default_activation()
 
     def num_frames(self, num_samples: int) -> int:
@@ -228,22 +229,21 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         scores : (batch_size, num_frames, num_classes) torch.Tensor
         """
         self._check_waveforms(waveforms)
-        hidden_states = self.wavlm(waveforms[:, 0])
-        outputs = sum(
-            w * hidden for w, hidden in zip(self.layer_weights, hidden_states, strict=True)
-        )
+        outputs = self.head.mix(self.wavlm(waveforms[:, 0]), self.layer_weights)
         # (batch_size, num_frames, embed_dim)
 
-        outputs = self.norm(self.projection(outputs))
-        # (batch_size, num_frames, input_dim)
+        if self.head.projection:
+            outputs = self.norm(self.projection(outputs))
+            # (batch_size, num_frames, input_dim)
 
-        # `Conformer.forward` of torchaudio (2.11) makes a padding mask from lengths, which slows
-        # attention down. Windows of a batch all have the same length: its layers are called one
-        # by one, without a mask.
-        outputs = outputs.transpose(0, 1)
-        for layer in self.conformer.conformer_layers:
-            outputs = layer(outputs, key_padding_mask=None)
-        outputs = outputs.transpose(0, 1)
+        if self.head.lstm is None:
+            outputs = run_conformer(self.conformer, outputs)
+        else:
+            outputs, _ = self.lstm(outputs)
+        if self.head.linear.num_layers:
+            for linear in self.linear:
+                outputs = F.leaky_relu(linear(outputs))
+        # (batch_size, num_frames, dimension)
 
         scores = self.classifier(outputs)
         if torch.is_autocast_enabled(scores.device.type):
@@ -352,16 +352,6 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
             )
         return model
 
-    def _conformer_options(self, options: dict | None) -> dict[str, Any]:
-        allowed = [*self.CONFORMER_DEFAULTS, "use_group_norm", "convolution_first"]
-        for key in options or {}:
-            if key not in allowed:
-                raise ValueError(
-                    f"Unknown key {key!r} in `conformer`{did_you_mean(key, allowed)}: "
-                    "it takes the arguments of `torchaudio.models.Conformer`."
-                )
-        return merge_dict(self.CONFORMER_DEFAULTS, options)
-
     def _check_waveforms(self, waveforms: Tensor) -> None:
         check_samples(waveforms)
         if waveforms.ndim != 3 or waveforms.shape[1] != 1:
@@ -388,6 +378,16 @@ def _from_safetensors(
     # weights that do not fit are always refused, strict or not
     model = rebuild(WavLMSegmentation, read_tensors(path), source=repr(str(path)))
     return model.to(map_location or "cpu")
+
+
+def _head(conformer: Mapping[str, Any] | None, head: Head | Mapping[str, Any] | None) -> Head:
+    if head is None:
+        return Head(conformer=conformer)
+    if conformer:
+        raise ValueError(
+            "`conformer` must be None when `head` is given, found both: give `head.conformer`."
+        )
+    return head if isinstance(head, Head) else Head.from_dict(head)
 
 
 def _encoder(wavlm: str | Path | WavLMConfig | Mapping[str, Any], units: Collection[str]) -> WavLM:

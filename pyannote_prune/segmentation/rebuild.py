@@ -16,6 +16,7 @@ from ..wavlm.config import WavLMConfig
 from ..wavlm.units import UNITS
 from ..wavlm.weights import check_keys, is_state_dict
 from .contents import Contents, without_task_modules
+from .head import Head
 from .specifications import specifications_from_dict, specifications_to_dict
 
 Segmentation = TypeVar("Segmentation", bound=Model)
@@ -29,12 +30,13 @@ class HyperParameters:
     """
 
     wavlm: dict[str, Any]
-    conformer: dict[str, Any]
+    conformer: dict[str, Any] | None = None
     units: tuple[str, ...] = rule((), choices=tuple(UNITS))
     wavlm_learning_rate: float = rule(2e-5, minimum=0)
     learning_rate: float = rule(1e-3, minimum=0)
     sample_rate: int = SAMPLE_RATE
     num_channels: int = 1
+    head: dict[str, Any] | None = None
 
 
 def rebuild(cls: type[Segmentation], contents: Contents, source: str) -> Segmentation:
@@ -87,14 +89,34 @@ def _checked(hparams: Any, num_tensors: int) -> dict[str, Any]:
     if isinstance(plain, dict) and not plain.get("units", True):
         del plain["units"]  # no gate
     checked = section(HyperParameters, plain, "hyper_parameters")
-    for name, value in checked.conformer.items():
-        key = f"hyper_parameters.conformer.{name}"
+    if checked.head is None:
+        if checked.conformer is None:
+            refuse("hyper_parameters.conformer", "a dictionary", None)
+        _check_conformer("hyper_parameters.conformer", checked.conformer, num_tensors)
+        head = Head(conformer=checked.conformer)
+    else:
+        if checked.conformer is not None:
+            refuse("hyper_parameters.conformer", "absent when there is a `head`", checked.conformer)
+        if isinstance(conformer := checked.head.get("conformer"), Mapping):
+            _check_conformer("hyper_parameters.head.conformer", conformer, num_tensors)
+        head = Head.from_dict(checked.head)
+    _check_number("hyper_parameters.head", head.num_layers, num_tensors)
+    wavlm = WavLMConfig.from_dict(checked.wavlm)
+    return asdict(checked) | {"wavlm": wavlm, "conformer": None, "head": head}
+
+
+def _check_conformer(key: str, conformer: Mapping[str, Any], num_tensors: int) -> None:
+    for name, value in conformer.items():
         if not isinstance(value, int | float):
-            refuse(key, "a number", value)
-        # layers are made one by one: a huge number of them would take hours
-        if name == "num_layers" and not 1 <= value <= num_tensors:
-            refuse(key, f"positive, and at most the number of tensors ({num_tensors})", value)
-    return asdict(checked) | {"wavlm": WavLMConfig.from_dict(checked.wavlm)}
+            refuse(f"{key}.{name}", "a number", value)
+    _check_number(f"{key}.num_layers", conformer.get("num_layers", 1), num_tensors)
+
+
+def _check_number(key: str, num_layers: float, num_tensors: int) -> None:
+    """Check a number of layers, which are made one by one: huge ones would take hours"""
+    if not 1 <= num_layers <= num_tensors:
+        expected = f"positive, and at most the number of tensors ({num_tensors})"
+        refuse(key, expected, num_layers)
 
 
 def _without_classifier(

@@ -1,0 +1,220 @@
+"""Head of a segmentation model: layers between WavLM and the classifier"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from pyannote.audio.utils.params import merge_dict
+from torch import Tensor
+from torchaudio.models import Conformer
+
+from ..files.messages import did_you_mean
+from ..files.schema import refuse, rule, section
+
+# arguments of `torchaudio.models.Conformer` in DiariZen, and in the paper
+CONFORMER_DEFAULTS = {
+    "input_dim": 256,
+    "num_heads": 4,
+    "ffn_dim": 1024,
+    "num_layers": 4,
+    "depthwise_conv_kernel_size": 31,
+    "dropout": 0.1,
+}
+CONFORMER_OPTIONS = (*CONFORMER_DEFAULTS, "use_group_norm", "convolution_first")
+
+# how hidden states of WavLM become one sequence
+MIXTURES = ("sum", "softmax", "last")
+
+
+@dataclass(frozen=True)
+class LSTMOptions:
+    """Arguments of `torch.nn.LSTM`"""
+
+    hidden_size: int = rule(128, minimum=1)
+    num_layers: int = rule(4, minimum=1)
+    bidirectional: bool = True
+    dropout: float = rule(0.0, minimum=0, maximum=1)
+
+    @property
+    def dimension(self) -> int:
+        """Number of output features"""
+        return self.hidden_size * (2 if self.bidirectional else 1)
+
+
+@dataclass(frozen=True)
+class LinearOptions:
+    """Feed-forward layers, each followed by a leaky ReLU"""
+
+    hidden_size: int = rule(128, minimum=1)
+    num_layers: int = rule(0, minimum=0)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Layers between WavLM and the classifier
+
+    mixture of hidden states > projection > Conformer or LSTM > feed-forward layers
+
+    Parameters
+    ----------
+    mixture : {"sum", "softmax", "last"}, optional
+        "sum" (default) weights hidden states 0 to L by learned numbers. "softmax" weights states
+        1 to L by the softmax of learned numbers. "last" takes state L.
+    projection : bool, optional
+        Whether a linear layer and a layer norm bring hidden states to the `input_dim` of the
+        Conformer. Defaults to True.
+    conformer : dict, optional
+        Arguments of `torchaudio.models.Conformer`, see `WavLMSegmentation`. Without projection,
+        its `input_dim` is the dimension of WavLM. Defaults to the Conformer of DiariZen, unless
+        there is an LSTM.
+    lstm : LSTMOptions or dict, optional
+        Arguments of `torch.nn.LSTM`, in place of the Conformer. Needs `projection=False`.
+    linear : LinearOptions or dict, optional
+        Feed-forward layers before the classifier. Defaults to none.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown or impossible, or if there are both a Conformer and an LSTM.
+    """
+
+    mixture: str = rule("sum", choices=MIXTURES)
+    projection: bool = True
+    conformer: dict[str, Any] | None = None
+    lstm: LSTMOptions | dict[str, Any] | None = None
+    linear: LinearOptions | dict[str, Any] = LinearOptions()
+
+    def __post_init__(self) -> None:
+        if self.mixture not in MIXTURES:
+            expected = f"one of {', '.join(map(repr, MIXTURES))}"
+            refuse("head.mixture", expected, self.mixture, MIXTURES)
+        if isinstance(self.lstm, Mapping):
+            self._set(lstm=section(LSTMOptions, self.lstm, "head.lstm"))
+        if isinstance(self.linear, Mapping):
+            self._set(linear=section(LinearOptions, self.linear, "head.linear"))
+        if self.lstm is None:
+            self._set(conformer=_conformer_options(self.conformer))
+        elif self.conformer is not None:
+            refuse("head.lstm", "null when there is a Conformer", self.to_dict()["lstm"])
+        elif self.projection:
+            refuse("head.projection", "false with an LSTM", True)
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_dict(cls, plain: Any) -> Head:
+        """Make a head from plain values: inverse of `to_dict`
+
+        Raises
+        ------
+        ValueError
+            If a key is unknown, or if a value is impossible: the message names it.
+        """
+        return section(cls, plain, "head")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to plain numbers, strings and dictionaries"""
+        return asdict(self)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the head is described by its Conformer alone, as in DiariZen"""
+        return self == Head(conformer=self.conformer)
+
+    @property
+    def dimension(self) -> int:
+        """Number of features that the classifier takes"""
+        if self.linear.num_layers:
+            return self.linear.hidden_size
+        return self.conformer["input_dim"] if self.lstm is None else self.lstm.dimension
+
+    @property
+    def num_layers(self) -> int:
+        """Number of layers of all kinds"""
+        layers = self.conformer["num_layers"] if self.lstm is None else self.lstm.num_layers
+        return layers + self.linear.num_layers
+
+    def initial_weights(self, num_layers: int) -> Tensor | None:
+        """Initial weights of the hidden states of an encoder of `num_layers` layers"""
+        if self.mixture == "sum":
+            return torch.full((num_layers + 1,), 1 / (num_layers + 1))
+        return torch.ones(num_layers) if self.mixture == "softmax" else None
+
+    def make_modules(self, embed_dim: int) -> dict[str, nn.Module]:
+        """Make the modules, by name and in order, for hidden states of dimension `embed_dim`"""
+        modules: dict[str, nn.Module] = {}
+        if self.lstm is not None:
+            modules["lstm"] = nn.LSTM(embed_dim, batch_first=True, **asdict(self.lstm))
+            dim = self.lstm.dimension
+        else:
+            dim = self.conformer["input_dim"]
+            if self.projection:
+                modules["projection"] = nn.Linear(embed_dim, dim)
+                modules["norm"] = nn.LayerNorm(dim)
+            elif dim != embed_dim:
+                expected = f"{embed_dim}, as in WavLM, without `projection`"
+                refuse("head.conformer.input_dim", expected, dim)
+            modules["conformer"] = Conformer(**self.conformer)
+        if self.linear.num_layers:
+            dims = [dim, *[self.linear.hidden_size] * self.linear.num_layers]
+            modules["linear"] = nn.ModuleList(map(nn.Linear, dims, dims[1:]))
+        return modules
+
+    def mix(self, states: Sequence[Tensor], weights: Tensor | None) -> Tensor:
+        """Mix hidden states
+
+        Parameters
+        ----------
+        states : sequence of (batch_size, num_frames, embed_dim) torch.Tensor
+            Hidden states 0 to L.
+        weights : torch.Tensor or None
+            See `initial_weights`.
+
+        Returns
+        -------
+        mixed : (batch_size, num_frames, embed_dim) torch.Tensor
+        """
+        if weights is None:
+            return states[-1]
+        if self.mixture == "softmax":
+            states, weights = states[1:], F.softmax(weights, dim=0)
+        return sum(w * hidden for w, hidden in zip(weights, states, strict=True))
+
+
+def _conformer_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    for key in options or {}:
+        if key not in CONFORMER_OPTIONS:
+            raise ValueError(
+                f"Unknown key {key!r} in `conformer`{did_you_mean(key, CONFORMER_OPTIONS)}: "
+                "it takes the arguments of `torchaudio.models.Conformer`."
+            )
+    return merge_dict(CONFORMER_DEFAULTS, options)
+
+
+def run_conformer(conformer: Conformer, inputs: Tensor) -> Tensor:
+    """Pass sequences of the same length forward
+
+    `Conformer.forward` of torchaudio (2.11) makes a padding mask from lengths, which slows
+    attention down. Windows of a batch all have the same length: its layers are called one by one,
+    without a mask.
+
+    Parameters
+    ----------
+    conformer : torchaudio.models.Conformer
+    inputs : (batch_size, num_frames, input_dim) torch.Tensor
+
+    Returns
+    -------
+    outputs : (batch_size, num_frames, input_dim) torch.Tensor
+    """
+    outputs = inputs.transpose(0, 1)
+    for layer in conformer.conformer_layers:
+        outputs = layer(outputs, key_padding_mask=None)
+    return outputs.transpose(0, 1)
