@@ -93,9 +93,12 @@ def export(
     source: Annotated[str, typer.Argument(help="Checkpoint, or released DiariZen model.")],
     folder: Annotated[Path, typer.Argument(help="Pipeline folder to write.", file_okay=False)],
     parts: Annotated[
-        str,
-        typer.Option(help="Pipeline that embedding and PLDA come from: local folder or hub id."),
-    ] = COMMUNITY_1,
+        str | None,
+        typer.Option(
+            help="Pipeline that embedding and PLDA come from: local folder or hub id. Defaults to "
+            f"the one that SOURCE comes with, or to {COMMUNITY_1}."
+        ),
+    ] = None,
     fast: Annotated[
         bool,
         typer.Option("--fast", help="What all exported pipelines are now.", hidden=True),
@@ -118,5 +121,16 @@ def export(
     model, settings = found.load_model(), found.load_settings()
     if bfloat16:
         settings = replace(settings, segmentation_dtype="bfloat16")
-    export_pipeline(model, folder, parts, settings, safetensors, found.find_plda())
+    export_pipeline(
+        model,
+        folder,
+        parts or found.parts or COMMUNITY_1,
+        settings,
+        safetensors,
+        found.find_plda(),
+        found.packages if parts is None else None,
+    )
     print_line(f"Wrote {folder}")
+    if found.packages and parts is None:
+        names = ", ".join(found.packages)
+        print_line(f"Its speaker embedding needs another package: pip install {names}")

@@ -51,7 +51,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
 
     Exported `config.yaml` files name it `pyannote_prune.pipeline.SpeakerDiarization`. Unlike the
     class of pyannote.audio (4.0.7), it gives no turn after the end of the audio, and it also runs
-    with `clustering="OracleClustering"`, without any speaker embedding nor PLDA.
+    with `clustering="OracleClustering"`, without any speaker embedding. VBx alone needs a PLDA.
 
     Parameters
     ----------
@@ -102,7 +102,8 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         check_clustering(
             kwargs.get("clustering", "VBxClustering"), min_clean_ratio, constrained_assignment
         )
-        if kwargs.get("clustering") == "OracleClustering":
+        if kwargs.get("clustering", "VBxClustering") != "VBxClustering":
+            # the class of pyannote.audio would download one
             kwargs["plda"] = NoPLDA()
         path = find_safetensors(
             kwargs.get("segmentation"), kwargs.get("token"), kwargs.get("cache_dir")

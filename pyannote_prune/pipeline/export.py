@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def export_pipeline(
     settings: DiarizationSettings | None = None,
     safetensors: bool = False,
     plda: str | Path | None = None,
+    packages: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a folder that `Pipeline.from_pretrained` reads
 
@@ -60,6 +61,9 @@ def export_pipeline(
     plda : str or Path, optional
         Folder of another PLDA ("xvec_transform.npz" and "plda.npz"), which is copied. Defaults to
         the PLDA of `parts`.
+    packages : dict of str, optional
+        Packages, and their versions, that the embedding needs: pyannote.audio refuses the pipeline
+        where they are missing. Defaults to none.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def export_pipeline(
     """
     folder, settings = Path(folder), settings or DiarizationSettings()
     check_new(folder)
-    copied = check_parts(parts, plda) if settings.needs_embeddings else {}
+    copied = check_parts(parts, plda, settings.parts)
     if not isinstance(model, WavLMSegmentation):
         model = load_checkpoint(model)
 
@@ -88,6 +92,7 @@ def export_pipeline(
             for part, source in copied.items():
                 _copy(source, draft / part, PARTS[part])
             config = _config(settings, str(parts), copied, safetensors)
+            config["dependencies"] |= packages or {}
             (draft / "config.yaml").write_text(
                 yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
             )
@@ -96,13 +101,17 @@ def export_pipeline(
     return folder
 
 
-def check_parts(parts: str | Path, plda: str | Path | None = None) -> dict[str, Path]:
+def check_parts(
+    parts: str | Path, plda: str | Path | None = None, needed: Collection[str] = tuple(PARTS)
+) -> dict[str, Path]:
     """Check that the files of local parts exist, and contain nothing but numbers
 
     Parameters
     ----------
     parts, plda : str or Path, optional
         See `export_pipeline`.
+    needed : tuple of str, optional
+        Parts that the pipeline has. Defaults to "embedding" and "plda".
 
     Returns
     -------
@@ -114,15 +123,17 @@ def check_parts(parts: str | Path, plda: str | Path | None = None) -> dict[str, 
     ValueError
         If a file is missing, or could execute code.
     """
-    found = {}
+    found: dict[str, Path] = {}
+    if not needed:
+        return found
     if Path(parts).exists():
-        found = {part: Path(parts) / part for part in PARTS}
+        found = {part: Path(parts) / part for part in needed}
     elif isinstance(parts, Path) or str(parts).count("/") != 1 or str(parts).startswith((".", "~")):
         raise ValueError(
             "`parts` must be a local pipeline folder or the hub id of a pipeline (such as "
             f"{COMMUNITY_1!r}), found {str(parts)!r}: there is no such folder."
         )
-    if plda is not None:
+    if plda is not None and "plda" in needed:
         found["plda"] = Path(plda)
     for part, folder in found.items():
         _check_files(folder, part, "plda" if part == "plda" and plda is not None else "parts")
@@ -179,7 +190,7 @@ def _config(
     if settings.needs_embeddings:
         params["embedding_batch_size"] = settings.embedding_batch_size
         params["embedding_exclude_overlap"] = settings.embedding_exclude_overlap
-        for part in PARTS:
+        for part in settings.parts:
             on_hub = {"checkpoint": hub_id, "subfolder": part}
             params[part] = f"$model/{part}" if part in copied else on_hub
         params["share_frames"] = settings.share_frames

@@ -15,7 +15,7 @@ CACHES = {"training_cache/segmentation", "training_cache/embeddings"}
 
 
 class NoPLDA(PLDA):
-    """PLDA without content, for oracle clustering
+    """PLDA without content, for clusterings that do not use any
 
     The constructor of the pipeline requires a PLDA and loads it, from the hub by default, even for
     clusterings that do not use any. It accepts an instance of `PLDA` as it is, and the constructor

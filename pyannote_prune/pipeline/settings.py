@@ -94,6 +94,13 @@ class DiarizationSettings:
         """Whether clustering needs embeddings"""
         return self.clustering != "OracleClustering"
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Parts of the pipeline besides segmentation: "embedding", and "plda" for VBx alone"""
+        if not self.needs_embeddings:
+            return ()
+        return ("embedding", "plda") if self.clustering == "VBxClustering" else ("embedding",)
+
 
 def check_median_filter(size: int) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or size < 1 or size % 2 == 0:
@@ -139,3 +146,11 @@ def check_clustering(name: str, min_clean_ratio: float | None, constrained: bool
 
 # speakers are given by a reference: segmentation alone, without embedding nor PLDA
 ORACLE_SETTINGS = DiarizationSettings(clustering="OracleClustering", parameters={})
+
+# DiariZen's recipes, for models whose repository has no settings
+DIARIZEN_SETTINGS = DiarizationSettings(
+    median_filter=MEDIAN_FILTER,
+    min_clean_ratio=MIN_CLEAN_RATIO,
+    constrained_assignment=True,
+    first_channel=True,
+)

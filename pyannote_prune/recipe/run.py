@@ -102,8 +102,8 @@ class RecipeRun:
             If one of them cannot be used: the message names a key of the recipe, or a file.
         """
         export = self.recipe.export
-        if not (self.output / PIPELINE).exists() and export.settings.needs_embeddings:
-            check_parts(export.parts)
+        if not (self.output / PIPELINE).exists():
+            check_parts(export.parts, needed=export.settings.parts)
         if self.final.is_file():
             return
         for stage in self._wanted():

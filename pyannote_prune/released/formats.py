@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..pipeline.settings import DiarizationSettings
@@ -26,8 +26,15 @@ class Source:
         Returns the `DiarizationSettings` for `export_pipeline`. Defaults to default settings.
     find_plda : callable, optional
         Returns the folder of the PLDA of the source, or None. Defaults to none.
+    parts : str or Path, optional
+        Pipeline whose speaker embedding the source comes with: see `export_pipeline`. Defaults to
+        none.
+    packages : dict of str, optional
+        Packages, and their versions, that have the class of that embedding. Defaults to none.
     """
 
     load_model: Callable[[], WavLMSegmentation]
     load_settings: Callable[[], DiarizationSettings] = DiarizationSettings
     find_plda: Callable[[], Path | None] = lambda: None
+    parts: str | Path | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)

@@ -11,12 +11,14 @@ from .checkpoints import open_checkpoint
 from .diarizen.opening import open_diarizen
 from .encoders import open_encoder
 from .formats import Source
+from .suplime.repository import open_suplime
 
 # Register of formats, in the order in which they are tried. Each function returns None for sources
 # of another format.
 FORMATS: dict[str, Callable[[str | Path], Source | None]] = {
     "checkpoint": open_checkpoint,
     "released DiariZen model": open_diarizen,
+    "SUPlime pipeline": open_suplime,
     "WavLM in Hugging Face layout": open_encoder,
 }
 

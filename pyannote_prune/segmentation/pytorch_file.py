@@ -23,7 +23,7 @@ def read_pytorch(path: str | Path) -> Contents:
 
 
 def contents_of(checkpoint: Any, source: str) -> Contents:
-    """Extract contents from a checkpoint of pyannote.audio
+    """Extract contents from a checkpoint of `WavLMSegmentation`
 
     Parameters
     ----------
@@ -37,15 +37,40 @@ def contents_of(checkpoint: Any, source: str) -> Contents:
     ValueError
         If it is not a checkpoint, or has another model.
     """
+    architecture, contents = saved_model(checkpoint, source)
+    check_architecture(architecture, source)
+    return contents
+
+
+def saved_model(checkpoint: Any, source: str) -> tuple[Any, Contents]:
+    """Extract the model of a checkpoint of pyannote.audio, of any class
+
+    Parameters
+    ----------
+    checkpoint, source
+        See `contents_of`.
+
+    Returns
+    -------
+    architecture : str
+        Name of its class. Not checked.
+    contents : Contents
+        With the hyper-parameters and the names of that class.
+
+    Raises
+    ------
+    ValueError
+        If it is not a checkpoint.
+    """
     try:
-        hparams = checkpoint["hyper_parameters"]
         architecture = checkpoint["pyannote.audio"]["architecture"]["class"]
-        specifications = checkpoint["pyannote.audio"]["specifications"]
-        weights = checkpoint["state_dict"]
+        return architecture, Contents(
+            checkpoint["hyper_parameters"],
+            checkpoint["pyannote.audio"]["specifications"],
+            checkpoint["state_dict"],
+        )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(
             f"{source} must be a pyannote.audio checkpoint, found none: convert released "
             "models and WavLM weights with `pyannote-prune convert` first."
         ) from error
-    check_architecture(architecture, source)
-    return Contents(hparams, specifications, weights)

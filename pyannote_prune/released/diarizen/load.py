@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,9 +23,9 @@ from ...wavlm.encoder import WavLM
 from ...wavlm.foreign_names import rename_keys
 from ...wavlm.weights import check_keys, is_state_dict
 from .arguments import ModelArguments, Window, known
-from .repository import CONFIG, WEIGHTS, find_repository, read_config
-from .structure import find_structure, read_wavlm_file
-from .weights import convert_state_dict
+from .repository import CONFIG, WEIGHTS, find_config, find_repository, read_config
+from .structure import find_structure, wavlm_of_file
+from .weights import WAVLM_PREFIX, convert_state_dict
 
 # options that no released model uses, and that must be false
 UNSUPPORTED = ("use_posi", "output_activate_function")
@@ -54,6 +55,8 @@ def load_diarizen(
         One of the following:
         * hub id, such as "BUT-FIT/diarizen-wavlm-base-s80-md",
         * local folder with the same `config.toml` and `pytorch_model.bin`,
+        * file of weights written by DiariZen's training, averaged or not, in the folder of its
+          experiment, whose `config.toml` describes it,
         * WavLM file written by DiariZen's training: the encoder alone, under an untrained head
           without specifications, i.e. a model to train.
     revision, token, cache_dir : optional
@@ -73,19 +76,52 @@ def load_diarizen(
         names it.
     """
     if Path(source).is_file():
-        return _load_wavlm_file(Path(source))
-
+        return load_file(Path(source), read_safely(source))
     folder = find_repository(source, revision, token, cache_dir)
-    name = f"{str(folder / WEIGHTS)!r} (described by {CONFIG!r})"
-    return rebuild(WavLMSegmentation, _read_repository(folder), name)
+    config = read_config(folder / CONFIG)  # before weights, which take longer
+    return _load_whole_model(config, folder / CONFIG, folder / WEIGHTS)
 
 
-def _read_repository(folder: Path) -> Contents:
-    config, path = read_config(folder), folder / CONFIG
+def load_file(path: Path, content: Any) -> WavLMSegmentation:
+    """Load a file written by DiariZen's training: see `load_diarizen`
+
+    Parameters
+    ----------
+    path : Path
+    content : dict
+        As read from the file, hence of any type.
+    """
+    if not is_whole_model(content):
+        return _load_wavlm_file(path, content)
+    config = find_config(path)
+    return _load_whole_model(read_config(config), config, path, content)
+
+
+def _load_whole_model(
+    config: Mapping[str, Any], path: Path, weights: Path, content: Any = None
+) -> WavLMSegmentation:
+    """Load a model from its description, and from the content of the file of its weights"""
+    name = f"{str(weights)!r} (described by {path.name!r})"
+    content = read_safely(weights) if content is None else content
+    return rebuild(WavLMSegmentation, _contents(config, path, weights, content), name)
+
+
+def is_whole_model(content: Any) -> bool:
+    """Whether the content of a file is the state dict of a whole model of DiariZen"""
+    return is_state_dict(content) and any(key.startswith(WAVLM_PREFIX) for key in content)
+
+
+def _contents(config: Mapping[str, Any], path: Path, weights: Path, content: Any) -> Contents:
+    if not is_state_dict(content):
+        raise ValueError(
+            f"{str(weights)!r} must hold a state dict (names and tensors), as models released by "
+            "DiariZen do, found something else."
+        )
+    state_dict = convert_state_dict(content)
     try:
         arguments = section(ModelArguments, config["model"].get("args", {}), "model.args")
         _check_supported(arguments)
-        wavlm = find_structure(arguments.wavlm_src, folder)
+        wavlm = _structure(arguments.wavlm_src, path.parent, state_dict)
         _check_dimensions(arguments, wavlm)
         # released models are used on windows that may be longer than those they were trained on
         duration = known(Window, config, "inference").seg_duration or arguments.chunk_size
@@ -102,12 +138,34 @@ def _read_repository(folder: Path) -> Contents:
         "conformer": {ours: getattr(arguments, theirs) for ours, theirs in CONFORMER.items()},
         "sample_rate": arguments.sample_rate,
     }
-    weights = convert_state_dict(_read_weights(folder / WEIGHTS))
-    return Contents(hparams, specifications, weights)
+    return Contents(hparams, specifications, state_dict)
 
 
-def _load_wavlm_file(path: Path) -> WavLMSegmentation:
-    structure, state_dict = read_wavlm_file(path)
+def _structure(wavlm_src: str, folder: Path, weights: Mapping[str, Tensor]) -> WavLMConfig:
+    """Structure that `wavlm_src` names, or dense one that has these weights
+
+    Training names files of its own machine: only their weights are left.
+    """
+    try:
+        return find_structure(wavlm_src, folder)
+    except ValueError:
+        prefix = "wavlm."
+        encoder = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        for name in ("base", "large"):
+            structure = WavLMConfig.preset(name)
+            with torch.device("meta"):
+                outline = WavLM(structure).state_dict()
+            if _shapes(outline) == _shapes(encoder):
+                return structure
+        raise
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in weights.items()}
+
+
+def _load_wavlm_file(path: Path, content: Any) -> WavLMSegmentation:
+    structure, state_dict = wavlm_of_file(content, path)
     weights = rename_keys(state_dict)
     try:
         # no memory until it is known that the file has these weights
@@ -119,16 +177,6 @@ def _load_wavlm_file(path: Path) -> WavLMSegmentation:
     model = WavLMSegmentation(wavlm=structure)
     model.wavlm.load_state_dict(weights)
     return model.eval()
-
-
-def _read_weights(path: Path) -> Mapping[str, Tensor]:
-    state_dict = read_safely(path)
-    if not is_state_dict(state_dict):
-        raise ValueError(
-            f"{str(path)!r} must hold a state dict (names and tensors), as models released by "
-            "DiariZen do, found something else."
-        )
-    return state_dict
 
 
 def _check_supported(arguments: ModelArguments) -> None:

@@ -8,14 +8,15 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HFValidationError
 
+from ...files.pickles import read_safely
 from ..formats import Source
-from .load import load_diarizen
+from .load import is_whole_model, load_diarizen, load_file
 from .repository import CONFIG
 from .settings import find_plda, load_settings
 
 
 def open_diarizen(source: str | Path) -> Source | None:
-    """Open a released model, or a WavLM file of DiariZen's training
+    """Open a released model, or a file of DiariZen's training
 
     Returns
     -------
@@ -24,7 +25,11 @@ def open_diarizen(source: str | Path) -> Source | None:
         of this package come first in the register of formats.
     """
     if Path(source).is_file():
-        return Source(partial(load_diarizen, source))
+        content = read_safely(source)
+        load = partial(load_file, Path(source), content)
+        if is_whole_model(content):
+            return Source(load, partial(load_settings, source))
+        return Source(load)
     if not _is_released(source):
         return None
     return Source(

@@ -49,7 +49,35 @@ def find_repository(
     return Path(folder)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def find_config(weights: Path) -> Path:
+    """Find the `config.toml` that describes the weights of an experiment
+
+    DiariZen's training writes "config__2024_07_05--14_24_34.toml" in the folder of an experiment,
+    and weights in "checkpoints/epoch_0010" below. Averaged weights are beside these.
+
+    Returns
+    -------
+    path : Path
+        In the folder of the weights, or in one of the two folders above: the last one by name.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    folder = weights.resolve().parent
+    for place in (folder, *list(folder.parents)[:2]):
+        if (place / CONFIG).is_file():
+            return place / CONFIG
+        if found := sorted(place.glob("config__*.toml")):
+            return found[-1]
+    raise ValueError(
+        f"{str(weights)!r} must be beside the {CONFIG!r} of its experiment, or in folders below, "
+        "as DiariZen's training writes it, found none: copy it there, and name it so."
+    )
+
+
+def read_config(path: Path) -> dict[str, Any]:
     """Read `config.toml`, whose architecture must be the one of `WavLMSegmentation`
 
     Raises
@@ -57,11 +85,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     ValueError
         If the file is missing, is not valid TOML, or describes another architecture.
     """
-    path = folder / CONFIG
     if not path.is_file():
         raise ValueError(
-            f"{str(folder)!r} must hold {CONFIG!r} and {WEIGHTS!r}, as repositories released by "
-            f"DiariZen do: there is no {CONFIG!r}. For WavLM in Hugging Face layout, use "
+            f"{str(path.parent)!r} must hold {CONFIG!r} and {WEIGHTS!r}, as repositories released "
+            f"by DiariZen do: there is no {CONFIG!r}. For WavLM in Hugging Face layout, use "
             "`WavLMSegmentation(wavlm=...)`."
         )
     try:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...pipeline.settings import MEDIAN_FILTER, MIN_CLEAN_RATIO, DiarizationSettings
+from ...pipeline.settings import (
+    DIARIZEN_SETTINGS,
+    MEDIAN_FILTER,
+    MIN_CLEAN_RATIO,
+    DiarizationSettings,
+)
 from .arguments import CLUSTERING, Clustering, Inference, Method, VBx, known
-from .repository import CONFIG, find_repository, read_config
+from .repository import CONFIG, find_config, find_repository, read_config
 
 
 def load_settings(
@@ -21,14 +26,15 @@ def load_settings(
     Parameters
     ----------
     source : str or Path
-        Hub id or local folder.
+        Hub id, local folder, or file of weights in the folder of its experiment.
     revision, token, cache_dir : optional
         See `huggingface_hub.snapshot_download`.
 
     Returns
     -------
     settings : DiarizationSettings
-        Window step, median filter and clustering of `config.toml`, for `export_pipeline`.
+        Window step, median filter and clustering of `config.toml`, for `export_pipeline`, or
+        those of DiariZen's recipes if training wrote it, without any.
         The window length is among the specifications of the model.
 
     Raises
@@ -38,8 +44,13 @@ def load_settings(
     ValueError
         If a setting is missing, or cannot be reproduced by pyannote.audio.
     """
-    folder = find_repository(source, revision, token, cache_dir)
-    config = read_config(folder)
+    if Path(source).is_file():
+        path = find_config(Path(source))
+    else:
+        path = find_repository(source, revision, token, cache_dir) / CONFIG
+    config = read_config(path)
+    if not {"inference", "clustering"} & config.keys():
+        return DIARIZEN_SETTINGS  # of training
     try:
         inference = known(Inference, config, "inference")
         method = known(Method, config, "clustering").method
@@ -61,7 +72,7 @@ def load_settings(
         )
     except ValueError as error:
         raise ValueError(
-            f"{str(folder / CONFIG)!r} does not have settings that pyannote.audio can reproduce: "
+            f"{str(path)!r} does not have settings that pyannote.audio can reproduce: "
             f"{error} Otherwise, give your own `DiarizationSettings`."
         ) from error
 
@@ -84,8 +95,12 @@ def find_plda(
     folder : Path or None
         None if the clustering needs no PLDA, or if the repository has none.
     """
+    if Path(source).is_file():
+        return None
     folder = find_repository(source, revision, token, cache_dir)
-    method = known(Method, read_config(folder), "clustering").method
+    if "clustering" not in (config := read_config(folder / CONFIG)):
+        return None
+    method = known(Method, config, "clustering").method
     found = folder / "plda"
     return found if method == "VBxClustering" and found.is_dir() else None
 

@@ -12,6 +12,8 @@ from ...files.inside import find_inside
 from ...files.messages import did_you_mean, shorten
 from ...files.pickles import read_safely
 from ...wavlm.config import ConvolutionConfig, LayerConfig, WavLMConfig, check_list
+from ...wavlm.torchaudio_layout import CONV_NORMS
+from ...wavlm.torchaudio_layout import SAME as TORCHAUDIO
 from ...wavlm.weights import is_state_dict
 
 # names that DiariZen gives to predefined structures
@@ -23,21 +25,7 @@ STRUCTURES = {
 }
 
 # keys that have the meaning of a field of WavLMConfig
-SAME = {
-    "encoder_embed_dim": "embed_dim",
-    "extractor_conv_bias": "conv_bias",
-    "encoder_layer_norm_first": "norm_first",
-    "normalize_waveform": "normalize_waveform",
-    "encoder_pos_conv_kernel": "position_kernel",
-    "encoder_pos_conv_groups": "position_groups",
-    "encoder_num_buckets": "num_buckets",
-    "encoder_max_distance": "max_distance",
-    "encoder_projection_dropout": "projection_dropout",
-    "encoder_dropout": "dropout",
-    "encoder_attention_dropout": "attention_dropout",
-    "encoder_ff_interm_dropout": "activation_dropout",
-    "encoder_layer_drop": "layer_drop",
-}
+SAME = {**TORCHAUDIO, "normalize_waveform": "normalize_waveform"}
 PER_LAYER = (
     "encoder_total_num_heads",
     "encoder_use_attention",
@@ -62,7 +50,6 @@ MUST_BE_FALSE = (
     "use_layerwise_prune",
     "aux_num_out",
 )
-CONV_NORMS = {"group_norm": "group", "layer_norm": "layer"}
 
 
 def find_structure(wavlm_src: str, folder: Path) -> WavLMConfig:
@@ -83,19 +70,25 @@ def find_structure(wavlm_src: str, folder: Path) -> WavLMConfig:
             f"{shorten(wavlm_src)}{did_you_mean(wavlm_src, STRUCTURES)}: "
             "copy that file next to `config.toml`, and give its name."
         )
-    structure, _ = read_wavlm_file(path)
+    structure, _ = wavlm_of_file(read_safely(path), path)
     return structure
 
 
-def read_wavlm_file(path: Path) -> tuple[WavLMConfig, dict[str, Tensor]]:
-    """Read structure and state dict (with DiariZen's names) of a WavLM file
+def wavlm_of_file(content: Any, path: Path) -> tuple[WavLMConfig, dict[str, Tensor]]:
+    """Extract structure and state dict (with DiariZen's names) from the content of a WavLM file
+
+    Parameters
+    ----------
+    content : dict
+        As read from the file, hence of any type.
+    path : Path
+        For messages.
 
     Raises
     ------
     ValueError
         If the file has other contents.
     """
-    content = read_safely(path)
     if (
         not isinstance(content, Mapping)
         or not {"config", "state_dict"} <= content.keys()

@@ -1,0 +1,1 @@
+"""Models of SUPlime: checkpoints, and repositories with a whole pipeline"""
