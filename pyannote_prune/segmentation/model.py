@@ -19,13 +19,11 @@ from torchaudio.models import Conformer
 from ..files.audio import SAMPLE_RATE
 from ..files.messages import did_you_mean
 from ..wavlm.config import WavLMConfig
-from ..wavlm.encoder import WavLM
-from ..wavlm.gating import attach_gates
 from ..wavlm.geometry import receptive_field_size
-from ..wavlm.huggingface import load_huggingface
 from ..wavlm.waveforms import check_samples
 from ..wavlm.weights import check_keys
 from .contents import TASK_MODULES, without_task_modules
+from .encoder import make_encoder
 from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors
 from .samples import CheckedAudio
@@ -121,7 +119,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         super().__init__(sample_rate=sample_rate, num_channels=num_channels, task=task)
         self.audio = CheckedAudio(sample_rate=sample_rate, mono="downmix")
 
-        self.wavlm = _encoder(wavlm, units)
+        self.wavlm = make_encoder(wavlm, units)
         conformer = self._conformer_options(conformer)
         self.save_hyperparameters(
             {
@@ -388,17 +386,3 @@ def _from_safetensors(
     # weights that do not fit are always refused, strict or not
     model = rebuild(WavLMSegmentation, read_tensors(path), source=repr(str(path)))
     return model.to(map_location or "cpu")
-
-
-def _encoder(wavlm: str | Path | WavLMConfig | Mapping[str, Any], units: Collection[str]) -> WavLM:
-    if isinstance(wavlm, WavLMConfig):
-        return WavLM(wavlm, units)
-    if isinstance(wavlm, Mapping):
-        return WavLM(WavLMConfig.from_dict(wavlm), units)
-    if isinstance(wavlm, str | Path):
-        encoder = load_huggingface(wavlm)
-        return attach_gates(encoder, units) if units else encoder
-    raise TypeError(
-        "`wavlm` must be a hub id, a local folder, a WavLMConfig or its dictionary, "
-        f"found {type(wavlm).__name__}."
-    )
