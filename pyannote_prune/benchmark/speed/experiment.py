@@ -1,4 +1,4 @@
-"""Measures of `pyannote-prune benchmark speed`"""
+"""Measurements of `pyannote-prune benchmark speed`"""
 
 from __future__ import annotations
 

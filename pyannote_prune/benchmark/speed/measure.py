@@ -20,7 +20,7 @@ SIDE = 2048
 
 @dataclass(frozen=True)
 class Measure:
-    """Times of a function, summarized
+    """Summary of the times of a function
 
     Parameters
     ----------

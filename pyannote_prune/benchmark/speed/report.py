@@ -1,4 +1,4 @@
-"""Tables of measures"""
+"""Tables of measurements"""
 
 from __future__ import annotations
 
