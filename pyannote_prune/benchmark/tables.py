@@ -1,4 +1,4 @@
-"""Tables for a README"""
+"""Tables in Markdown"""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 def markdown_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1
 ) -> str:
-    """Table in Markdown
+    """Format a table in Markdown
 
     Parameters
     ----------
     columns : sequence of str
-        Their titles.
+        Titles of columns.
     rows : sequence of sequence of str
     num_texts : int, optional
-        Number of first columns that are text: others are numbers, aligned to the right.
+        Number of leading columns with text. Others have numbers, aligned to the right.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """Command line
 
-Modules of commands are imported when they are run: `pyannote-prune --help` needs none of them.
+The module of a command is imported when the command is run: `pyannote-prune --help` imports none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .lazy import LazyGroup
 
 app = typer.Typer(
     cls=LazyGroup,
-    epilog=f"{DEBUG}=1, in the environment, prints the traceback of each error.",
+    epilog=f"Set the environment variable {DEBUG}=1 to print the traceback of each error.",
     add_completion=False,
 )
 
@@ -41,10 +41,10 @@ def main(
 
 
 def escape_unprintable():
-    r"""Print characters that the encoding of the output lacks as \xe9 or \u4f1a, as errors are
+    r"""Print characters that the encoding of the output lacks as \xe9 or \u4f1a, as errors do
 
-    Otherwise, the name of a file could end a command.
+    Otherwise, printing the name of a file could raise an error.
     """
-    # streams that stand for the standard output may have no such method
+    # streams that replace the standard output may lack this method
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Command line of the diarization of many recordings"""
+"""Command `apply`: diarize many recordings"""
 
 from __future__ import annotations
 
@@ -26,38 +26,41 @@ Subset = Enum("Subset", {name: name for name in SUBSETS}, type=str)
 
 @run_in(resumable)
 def apply(
-    pipeline: Annotated[str, typer.Argument(help="Exported folder, or hub id.")],
+    pipeline: Annotated[str, typer.Argument(help="Exported pipeline folder, or hub id.")],
     recordings: Annotated[
-        list[Path] | None, typer.Argument(help="Audio files, folders of them.")
+        list[Path] | None, typer.Argument(help="Audio files, and folders of audio files.")
     ] = None,
-    into: Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)] = Path(
+    into: Annotated[Path, typer.Option(help="Output folder.", file_okay=False)] = Path(
         "diarization"
     ),
     protocol: Annotated[
-        str | None, typer.Option(help="Recordings of a pyannote.database protocol instead.")
+        str | None, typer.Option(help="Protocol to diarize, instead of RECORDINGS.")
     ] = None,
-    database: Annotated[Path, typer.Option(help="That describes it.", dir_okay=False)] = Path(
-        "database.yml"
-    ),
-    subset: Annotated[Subset, typer.Option(help="Of the protocol.")] = Subset.test,
+    database: Annotated[
+        Path, typer.Option(help="database.yml that defines --protocol.", dir_okay=False)
+    ] = Path("database.yml"),
+    subset: Annotated[Subset, typer.Option(help="Subset of --protocol.")] = Subset.test,
     num_speakers: Annotated[
-        int | None, typer.Option(help="Number of speakers of each recording.")
+        int | None, typer.Option(help="Exact number of speakers in each recording.")
     ] = None,
     min_speakers: Annotated[
-        int | None, typer.Option(help="Least number of speakers of a recording.")
+        int | None, typer.Option(help="Minimum number of speakers in each recording.")
     ] = None,
     max_speakers: Annotated[
-        int | None, typer.Option(help="Largest number of speakers of a recording.")
+        int | None, typer.Option(help="Maximum number of speakers in each recording.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1...")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1...")
+    ] = "auto",
 ):
     """
-    Diarize RECORDINGS, or those of a protocol: one RTTM and one JSON file for each
+    Diarize RECORDINGS, or a protocol: write one RTTM and one JSON file per recording
 
-    Those that cannot be read are told at the end, and do not stop the others. Of folders, what
-    does not look like audio or video, and sub-folders, are left out and counted. An interrupted
-    command goes on. Diarization error rates are given for protocols with references: those that
-    are malformed, or without any turn, are told and do not count.
+    Recordings that cannot be read are skipped, and listed at the end. In folders, only audio and
+    video files are recordings: other files, and sub-folders, are skipped and counted. Protocols
+    with references get diarization error rates (scores.csv): references that are malformed, or
+    have no turn of their recording, are listed, and excluded from error rates. The number of
+    speakers is estimated unless it is given. Run the same command again to resume.
     """
     if (protocol is None) == (not recordings):
         found = "both" if recordings else "nothing"
@@ -79,10 +82,10 @@ def apply(
     replaced = claim_results(into, pipeline, source, todo, **request, **speakers)
     failures, unscored = {}, {}
     if others := left_out(recordings or (), into):
-        print_line(f"Left out of {others}. Name files and sub-folders to have them diarized.")
+        print_line(f"Left out of {others}. To diarize them, add them to RECORDINGS.")
     metric = DiarizationErrorRate()
     if replaced:
-        print_line(f"Replaced since they were diarized, hence done again: {_names(replaced)}")
+        print_line(f"Diarizing again, since their audio has changed: {_names(replaced)}")
     with Bars(len(todo), console) as bars:
         for applied in apply_pipeline(loaded, todo, into, bars.hook, **speakers):
             uri = applied.recording["uri"]
@@ -96,8 +99,8 @@ def apply(
     print_line(f"Wrote {into}")
     if misread := [one["uri"] for one in todo if name_rule(one["uri"]) is not None]:
         print_line(
-            f"pyannote.database and pandas read other names than {_names(misread)} in RTTM: rename "
-            "these recordings if you use them.",
+            f"pyannote.database and pandas misread the names of {_names(misread)} in RTTM: rename "
+            "these recordings if you use either of them.",
         )
     if failures or unscored:
         raise ValueError(_complaint(failures, unscored, len(todo)))
@@ -108,26 +111,26 @@ def _given(**options: int | None) -> dict[str, int]:
 
 
 def _names(uris: Sequence[str]) -> str:
-    """A few names, and how many more there are"""
+    """List five names, and count the others"""
     more = f" and {len(uris) - 5} more" if len(uris) > 5 else ""
     return ", ".join(map(shorten, uris[:5])) + more
 
 
 def _complaint(failures: Mapping[str, str], unscored: Mapping[str, str], total: int) -> str:
-    """What is wrong with which recordings, and what to do"""
+    """List errors with their recordings, and say how to continue"""
     lines = []
-    for errors, what in (
-        (failures, "could not be done"),
-        (unscored, "have no score, and count in no error rate"),
+    for errors, status in (
+        (failures, "failed"),
+        (unscored, "have no score, and are excluded from error rates"),
     ):
         if errors:
-            lines += [f"{len(errors)} of {total} recordings {what}:", *_group(errors)]
-    lines.append("Mend them, and run the same command: it leaves the others as they are.")
+            lines += [f"{len(errors)} of {total} recordings {status}:", *_group(errors)]
+    lines.append("Fix them and run the same command again: finished recordings are kept.")
     return "\n".join(lines)
 
 
 def _group(errors: Mapping[str, str]) -> list[str]:
-    """A line for each error, which several recordings may have"""
+    """Make one line per error, with the recordings that have it"""
     uris: dict[str, list[str]] = {}
     for uri, error in errors.items():
         uris.setdefault(error, []).append(uri)
@@ -138,7 +141,7 @@ def _group(errors: Mapping[str, str]) -> list[str]:
 
 
 def _line(applied: Applied) -> str:
-    """What became of a recording"""
+    """Describe the result of a recording in one line"""
     if applied.error is not None:
         return f"{applied.recording['uri']}: {applied.error}"
     num_speakers = len(applied.diarization.labels())

@@ -1,4 +1,4 @@
-"""Progress: recordings, and the step that the pipeline is at"""
+"""Progress bars of `apply`: recordings, and steps of the pipeline"""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 
 class Bars:
-    """Two bars, and a line for each recording, which is all that files and pipes get
+    """Show two progress bars, and print a line for each recording
+
+    Where the output is a file or a pipe, there are only these lines.
 
     Parameters
     ----------
@@ -40,11 +42,11 @@ class Bars:
         completed: int | None = None,
     ):
         """Hook of a pipeline: see `pyannote.audio.pipelines.utils.hook`"""
-        if completed is None:  # a step without parts is reported once it is done
+        if completed is None:  # steps without parts are reported once, at their end
             completed = total = 1
         self.progress.update(self.step, description=step, total=total, completed=completed)
 
     def advance(self, line: str):
-        """A recording is done"""
+        """Count a recording as done, and print its line"""
         self.progress.update(self.recordings, advance=1)
         self.progress.console.print(line, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Commands that measure: `benchmark accuracy`, `benchmark speed`, `benchmark diarization`"""
+"""Commands `benchmark accuracy`, `benchmark speed` and `benchmark diarization`"""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from .benchmark_speed import diarization, speed
 from .errors import readable_errors, resumable, run_in
 
 benchmark = typer.Typer(
-    help="Measure what the README claims.", no_args_is_help=True, add_completion=False
+    help="Measure accuracy and speed, as the README reports them",
+    no_args_is_help=True,
+    add_completion=False,
 )
 benchmark.command()(run_in(resumable)(accuracy))
 benchmark.command()(run_in(readable_errors)(speed))

@@ -1,4 +1,4 @@
-"""Command line of the experiment"""
+"""Command `benchmark accuracy`"""
 
 from __future__ import annotations
 
@@ -22,40 +22,49 @@ def accuracy(
     voices: Annotated[
         Path,
         typer.Argument(
-            help="Recordings of single speakers: see `pyannote-prune simulate`.", file_okay=False
+            help="Recordings of single speakers, as for `pyannote-prune simulate`.", file_okay=False
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)] = Path(
+    output: Annotated[Path, typer.Option(help="Output folder.", file_okay=False)] = Path(
         "accuracy"
     ),
     small: Annotated[
-        bool, typer.Option("--small", help="One seed, 80 %, few steps: checks the code alone.")
+        bool,
+        typer.Option(
+            "--small", help="Check the code, not the claim: one seed, 80 % sparsity, few steps."
+        ),
     ] = False,
     database: Annotated[
         Path | None,
-        typer.Option(help="database.yml of a protocol of another domain.", dir_okay=False),
+        typer.Option(help="database.yml that defines --protocol.", dir_okay=False),
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Its name. Its development set is scored.")
+        str | None,
+        typer.Option(help="Protocol of another domain, whose development set is scored as well."),
     ] = None,
     arm: Annotated[
         list[str] | None,
         typer.Option(
-            help="Group of arms to run, such as gates-80, with what it needs (again for others). "
-            "Defaults to all of them."
+            help="Group of arms to run, such as gates-80, and the arms that it needs. Repeat for "
+            "more groups. Defaults to all of them."
         ),
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(help="Trainings at a time. Defaults to one per core, or per GPU.", min=1),
+        typer.Option(
+            help="Number of arms that run in parallel. Defaults to the number of GPUs, or of cores "
+            "if there is no GPU.",
+            min=1,
+        ),
     ] = None,
 ):
     """
-    Test the claim: prune after fine-tuning, and compare with what should be worse
+    Test the claim of the paper: compare pruning after fine-tuning with its alternatives
 
     Small models are trained on simulated conversations of VOICES: dense, pruned at several
-    sparsities, of the same structure from scratch, pruned by magnitude, pruned before fine-tuning.
-    Hours on two cores, or minutes with --small. An interrupted experiment goes on.
+    sparsities, trained from scratch with the pruned structure, pruned by magnitude, and pruned
+    before fine-tuning. This takes hours on two cores, or minutes with --small. Run the same command
+    again to resume.
     """
     if (database is None) != (protocol is None):
         raise ValueError(
@@ -81,7 +90,7 @@ def accuracy(
         results = experiment(jobs, report, arm)
     write_text(markdown(results), output / "table.md")
     names = ["table.md", "results.json"]
-    # all arms that are scored need the dense model, or are that model
+    # every scored arm is a dense model, or needs one
     if any("test" in result for result in results["arms"]):
         plot(results, output / "der-against-sparsity.png")
         names.insert(1, "der-against-sparsity.png")

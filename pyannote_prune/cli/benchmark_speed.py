@@ -1,4 +1,4 @@
-"""Command line of the measures"""
+"""Commands `benchmark speed` and `benchmark diarization`"""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..files.folders import write_json, write_text
 from ..wavlm.inference.bfloat16 import supports_bfloat16
 
 MODELS = ["transformers-base", "base", "base-s80-md"]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1...")]
+Device = Annotated[str, typer.Option(help="Device to measure: cpu, cuda, cuda:1...")]
 
 
 class Part(str, Enum):
-    """What is timed"""
+    """Part of a network to time"""
 
     encoder = "encoder"
     model = "model"
@@ -36,32 +36,51 @@ def speed(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Checkpoints, presets, transformers-base, transformers-large. Others are compared "
-            f"with the first one. Defaults to {' '.join(MODELS)}."
+            help="Checkpoints, presets, transformers-base, transformers-large. The first one is "
+            f"the baseline of the others. Defaults to {' '.join(MODELS)}."
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Number of windows. Defaults to 1 and 4 (32 on GPU).", min=1)
+        int | None,
+        typer.Option(
+            help="Windows per batch. Needs --window. Defaults to 1 and 4 (GPU: 32, --training: 2).",
+            min=1,
+        ),
     ] = None,
     window: Annotated[
-        float | None, typer.Option(help="In s. Defaults to 8 and 16 (16 on GPU).", min=0.1)
+        float | None,
+        typer.Option(
+            help="Length of windows, in seconds. Needs --batch. Defaults to 8 and 16 (GPU: 16, "
+            "--training: 8).",
+            min=0.1,
+        ),
     ] = None,
-    part: Annotated[list[Part], typer.Option(help="Repeat for both.")] = [Part.encoder],  # noqa: B006
+    part: Annotated[list[Part], typer.Option(help="Repeat to time both.")] = [Part.encoder],  # noqa: B006
     dtype: Annotated[
         list[Dtype] | None,
-        typer.Option(help="Repeat for both. Defaults to both if the processor knows bfloat16."),
+        typer.Option(
+            help="Precision. Repeat for both. Defaults to both if the device supports bfloat16, "
+            "otherwise to float32."
+        ),
     ] = None,
     device: Device = "cpu",
-    rounds: Annotated[int, typer.Option(help="Median of that many.", min=1)] = 7,
+    rounds: Annotated[
+        int, typer.Option(help="Number of timed rounds. The median counts.", min=1)
+    ] = 7,
     training: Annotated[
-        bool, typer.Option("--training", help="Time a step of distillation-pruning instead.")
+        bool,
+        typer.Option(
+            "--training",
+            help="Time a step of distillation-pruning of `base` instead: MODELS, --part and "
+            "--dtype are ignored.",
+        ),
     ] = False,
-    output: Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)] = Path("speed"),
+    output: Annotated[Path, typer.Option(help="Output folder.", file_okay=False)] = Path("speed"),
 ):
     """
     Time encoders, or whole models, in one run
 
-    Networks take turns, so that ratios mean something on a busy machine.
+    Networks are timed in turn, so that a busy machine slows all of them down alike.
     """
     if (batch is None) != (window is None):
         raise ValueError("`--batch` and `--window` go together, found only one of them.")
@@ -91,15 +110,20 @@ def diarization(
     model: Annotated[
         str, typer.Argument(help="Checkpoint, or preset (random weights).")
     ] = "base-s80-md",
-    duration: Annotated[float, typer.Option(help="Of the conversation, in s.", min=10)] = 120.0,
+    duration: Annotated[
+        float, typer.Option(help="Length of the conversation, in seconds.", min=10)
+    ] = 120.0,
     device: Device = "cpu",
-    rounds: Annotated[int, typer.Option(help="Median of that many.", min=1)] = 5,
-    output: Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)] = Path("speed"),
+    rounds: Annotated[
+        int, typer.Option(help="Number of timed rounds. The median counts.", min=1)
+    ] = 5,
+    output: Annotated[Path, typer.Option(help="Output folder.", file_okay=False)] = Path("speed"),
 ):
     """
-    Time a whole diarization, step by step: pyannote.audio's pipeline class, and ours
+    Time a whole diarization, step by step, with pyannote.audio's pipeline class and with ours
 
-    Same segmentation model and speaker embedding (WeSpeaker ResNet34 of random weights) in both.
+    Both have the same segmentation model and speaker embedding (WeSpeaker ResNet34 with random
+    weights).
     """
     console = Console()
     with console.status("Loading") as status:
@@ -108,12 +132,12 @@ def diarization(
 
 
 def dtypes_of(device: str) -> list[Dtype]:
-    """Precisions that are worth measuring"""
+    """List the precisions that a device supports"""
     return [*Dtype] if supports_bfloat16(torch.device(device)) else [Dtype.float32]
 
 
 def write(results: dict[str, Any], text: str, path: Path, console: Console):
-    """Write a table and its numbers, and show them"""
+    """Write and print a table (Markdown), and write its numbers (JSON)"""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(text, path.with_suffix(".md"))
     write_json(results, path.with_suffix(".json"))

@@ -1,4 +1,4 @@
-"""Errors of commands: one line for those that people can act upon"""
+"""Errors of commands: one line for expected ones"""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ console, errors = Console(), Console(stderr=True)
 
 
 def print_line(line: str):
-    """Print names and paths as they are, brackets included"""
+    """Print a line as it is: brackets of names and paths are not markup"""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Print errors that people can act upon in one line, and their traceback for debugging"""
+    """Print expected errors in one line, and log their traceback for debugging"""
     show_debugging()
     try:
         yield
@@ -43,17 +43,17 @@ def readable_errors() -> Iterator[None]:
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether the message of an error tells people what to do
+    """Whether users can act upon an error
 
-    PyYAML reads `database.yml` for pyannote.database. The error of Lightning is known by its name,
-    so that commands that do not need Lightning do not import it.
+    pyannote.database reads `database.yml` with PyYAML. The error of Lightning is recognized by
+    name, so that commands that do not need Lightning do not import it.
     """
     expected = (OSError, ValueError, YAMLError)
     return isinstance(error, expected) or type(error).__name__ == "MisconfigurationException"
 
 
 def show_debugging():
-    """Print what this package logs for debugging, if the environment asks for it"""
+    """Print debug messages of this package if the environment variable is set"""
     logger = logging.getLogger("pyannote_prune")
     if os.environ.get(DEBUG, "0") not in ("", "0") and not logger.handlers:
         logger.addHandler(logging.StreamHandler())
@@ -62,7 +62,7 @@ def show_debugging():
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Same, for commands that go on when they are run again, whatever stopped them"""
+    """Print expected errors, and stop on signals: the same command resumes later"""
     try:
         with readable_errors(), interruptible():
             yield
@@ -73,7 +73,7 @@ def resumable() -> Iterator[None]:
 
 
 def run_in(context: Callable[[], AbstractContextManager[None]]) -> Callable[[Callable], Callable]:
-    """Decorator of commands: run them in a context, without advice of dependencies"""
+    """Make a decorator that runs commands in a context, without warnings of dependencies"""
 
     def decorate(command: Callable) -> Callable:
         @functools.wraps(command)
@@ -88,19 +88,19 @@ def run_in(context: Callable[[], AbstractContextManager[None]]) -> Callable[[Cal
 
 
 def silence_dependencies():
-    """Switch telemetry off (there may be no network), and advice that does not concern the user"""
+    """Silence telemetry (there may be no network) and warnings of dependencies"""
     from pyannote.audio.telemetry import set_telemetry_metrics  # takes seconds
 
     set_telemetry_metrics(False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(lightning|torch_audiomentations)\b")
-    # turns outside of annotated regions are left out, as they should be, whenever they are read
+    # references are cropped to annotated regions, as intended, each time that they are read
     modified = 'Existing precomputed key "annotat'
     warnings.filterwarnings("ignore", modified, module=r"pyannote\.database\b")
 
 
 def _is_first_process() -> bool:
-    """Whether this process speaks for all those that train together"""
+    """Whether this is the first of the processes that train together"""
     from lightning.pytorch.utilities import rank_zero_only  # takes seconds
 
     return rank_zero_only.rank == 0

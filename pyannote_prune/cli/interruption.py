@@ -1,4 +1,4 @@
-"""Commands that are stopped by a signal, and go on when they are run again"""
+"""Stop commands on signals, so that they can be resumed"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Interrupted(Exception):
-    """A command was stopped by a signal
+    """Exception for a command that was stopped by a signal
 
     Parameters
     ----------
@@ -22,22 +22,22 @@ class Interrupted(Exception):
     """
 
     def __init__(self, signum: signal.Signals):
-        super().__init__(f"Stopped by {signum.name}: the same command goes on from there.")
+        super().__init__(f"Stopped by {signum.name}: run the same command again to resume.")
         self.status = 128 + signum
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Stop at once on SIGTERM, as on SIGINT, and say which signal it was
+    """Stop at once on SIGTERM, as on SIGINT, and report the signal
 
-    Both raise KeyboardInterrupt where the command is. Lightning then ends a training, and exits as
-    if it had failed: any exception counts, whatever was made of the first one. Signals that are
-    ignored, by `nohup` for instance, still are.
+    Both raise KeyboardInterrupt in the command. Lightning may turn it into another exception, as if
+    training had failed: after a signal, any exception counts. Signals that were ignored before, by
+    `nohup` for instance, stay ignored.
 
     Raises
     ------
     Interrupted
-        In place of any exception that comes after a signal.
+        In place of any exception raised after a signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -45,7 +45,7 @@ def interruptible() -> Iterator[None]:
     received: list[signal.Signals] = []
 
     def stop(signum: int, frame):
-        # the first one is enough for those who send it again and again, unless it is a person
+        # job schedulers repeat SIGTERM, of which the first one counts; users may repeat Ctrl-C
         if not received or signum == signal.SIGINT:
             received.append(signal.Signals(signum))
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when they are run"""
+"""Commands whose module is imported when they are run"""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS = {
     "quickstart": (
         "train",
-        "Run the whole recipe on a small scale: a few minutes on a laptop, without network",
+        "Run a whole recipe on a small scale: a few minutes on a laptop, without network",
     ),
     "train": ("train", "Run a RECIPE: fine-tune, prune, distil again, train, export"),
-    "recipe": ("recipe", "Print a recipe that ships with the package, to start from"),
+    "recipe": ("recipe", "Print a recipe of the package, to start from"),
     "convert": ("models", "Convert SOURCE into a CHECKPOINT that pyannote.audio reads"),
-    "summary": ("models", "Print structure and cost of a CHECKPOINT, layer by layer"),
+    "summary": ("models", "Print the structure and cost of a CHECKPOINT, layer by layer"),
     "export": (
         "models",
-        "Export SOURCE as a diarization pipeline FOLDER, for `pyannote-audio apply` and the like",
+        "Export SOURCE to FOLDER, as a diarization pipeline that pyannote.audio loads",
     ),
     "apply": (
         "apply",
-        "Diarize RECORDINGS, or those of a protocol: one RTTM and one JSON file for each",
+        "Diarize RECORDINGS, or a protocol: write one RTTM and one JSON file per recording",
     ),
     "prepare": (
         "prepare",
-        "Prepare a CORPUS of the paper, from its official files (SOURCE), for database.yml",
+        "Prepare a CORPUS of the paper for training, from its official files (SOURCE)",
     ),
     "simulate": (
         "simulate",
-        "Simulate conversations from recordings of single speakers (VOICES), as a protocol",
+        "Simulate conversations from recordings of single speakers (VOICES), and write a protocol",
     ),
-    "benchmark": ("benchmark", "Measure what the README claims."),
+    "benchmark": ("benchmark", "Measure accuracy and speed, as the README reports them"),
 }
 
 
 class LazyCommand(TyperCommand):
-    """Command of which the name and the first line of the help are known
+    """Command that imports its module when it is run
 
     Parameters
     ----------

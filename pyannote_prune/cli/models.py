@@ -1,4 +1,4 @@
-"""Commands about one model: `convert`, `summary`, `export`"""
+"""Commands `convert`, `summary` and `export`"""
 
 from __future__ import annotations
 
@@ -35,13 +35,19 @@ def convert(
         ),
     ],
     duration: Annotated[
-        float, typer.Option(help="Window length in seconds (for WavLM alone).", min=0.1)
+        float, typer.Option(help="Window length, in seconds, if SOURCE is WavLM alone.", min=0.1)
     ] = 8.0,
     max_speakers_per_chunk: Annotated[
-        int, typer.Option(help="Number of speakers of a window (for WavLM alone).", min=1)
+        int,
+        typer.Option(
+            help="Maximum number of speakers in a window, if SOURCE is WavLM alone.", min=1
+        ),
     ] = 4,
     max_speakers_per_frame: Annotated[
-        int, typer.Option(help="Number of simultaneous speakers (for WavLM alone).", min=1)
+        int,
+        typer.Option(
+            help="Maximum number of simultaneous speakers, if SOURCE is WavLM alone.", min=1
+        ),
     ] = 2,
 ):
     """
@@ -59,7 +65,7 @@ def convert(
     print_line(f"Wrote {checkpoint}")
     if not trained:
         console.print(
-            "It is WavLM under an untrained head: train it before using it in a pipeline.",
+            "It is WavLM with an untrained head: train it before using it in a pipeline.",
             style="yellow",
         )
 
@@ -69,12 +75,12 @@ def summary(
     checkpoint: Annotated[
         str,
         typer.Argument(
-            help=f"Checkpoint, other source that `convert` takes, or preset ({', '.join(PRESETS)})."
+            help=f"Checkpoint, other source of `convert`, or preset ({', '.join(PRESETS)})."
         ),
     ],
 ):
     """
-    Print structure and cost of a CHECKPOINT, layer by layer
+    Print the structure and cost of a CHECKPOINT, layer by layer
     """
     if checkpoint in PRESETS and not Path(checkpoint).exists():
         config, lines = WavLMConfig.preset(checkpoint), []
@@ -91,29 +97,33 @@ def summary(
 @run_in(readable_errors)
 def export(
     source: Annotated[str, typer.Argument(help="Checkpoint, or released DiariZen model.")],
-    folder: Annotated[Path, typer.Argument(help="Pipeline folder to write.", file_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="Output folder of the pipeline.", file_okay=False)],
     parts: Annotated[
         str | None,
         typer.Option(
-            help="Pipeline that embedding and PLDA come from: local folder or hub id. Defaults to "
+            help="Pipeline to take embedding and PLDA from: local folder, or hub id. Defaults to "
             f"the one that SOURCE comes with, or to {COMMUNITY_1}."
         ),
     ] = None,
     fast: Annotated[
         bool,
-        typer.Option("--fast", help="What all exported pipelines are now.", hidden=True),
+        typer.Option("--fast", help="No effect: all exported pipelines are fast.", hidden=True),
     ] = False,
     bfloat16: Annotated[
         bool,
-        typer.Option("--bfloat16", help="WavLM in bfloat16: less time, slightly other output."),
+        typer.Option(
+            "--bfloat16", help="Run WavLM in bfloat16: faster, with slightly different output."
+        ),
     ] = False,
     safetensors: Annotated[
         bool,
-        typer.Option("--safetensors", help="Segmentation model in a file that holds no code."),
+        typer.Option(
+            "--safetensors", help="Write the segmentation model as safetensors, which hold no code."
+        ),
     ] = False,
 ):
     """
-    Export SOURCE as a diarization pipeline FOLDER, for `pyannote-audio apply` and the like
+    Export SOURCE to FOLDER, as a diarization pipeline that pyannote.audio loads
 
     A released DiariZen model keeps its own inference settings, median filter and PLDA included.
     """

@@ -1,4 +1,4 @@
-"""Command line of the preparation of corpora"""
+"""Command `prepare`"""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from .errors import console, print_line, resumable, run_in
 
 @run_in(resumable)
 def prepare(
-    corpus: Annotated[Corpus, typer.Argument(help="Which one.", show_default=False)],
+    corpus: Annotated[Corpus, typer.Argument(help="Corpus to prepare.", show_default=False)],
     source: Annotated[
-        Path, typer.Argument(help="Folder where its archives were extracted.", file_okay=False)
+        Path, typer.Argument(help="Folder of the extracted archives.", file_okay=False)
     ],
     output: Annotated[
-        Path, typer.Argument(help="Folder to write: data, next to database.yml.", file_okay=False)
+        Path, typer.Argument(help="Output folder, next to your database.yml.", file_okay=False)
     ] = Path("data"),
 ):
     """
-    Prepare a CORPUS of the paper, from its official files (SOURCE), for database.yml
+    Prepare a CORPUS of the paper for training, from its official files (SOURCE)
 
-    First channel as WAV, lists, RTTM and UEM. An interrupted preparation goes on.
+    Writes the first channel as WAV, lists, RTTM and UEM, which your database.yml refers to. Run the
+    same command again to resume.
     """
     layout = CORPORA[corpus]
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
@@ -64,7 +65,7 @@ def summary_table(summaries: dict[str, Summary]) -> Table:
 
 
 def remarks(summary: Summary) -> list[str]:
-    """What the user should know of references"""
+    """List the numbers of turns that were cut or left out"""
     lines = []
     if summary.num_empty:
         lines.append(f"turns without duration, left out: {summary.num_empty}")

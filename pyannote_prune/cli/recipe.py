@@ -11,12 +11,14 @@ from .errors import readable_errors
 
 
 def recipe(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(shipped_recipes())}.")],
+    name: Annotated[
+        str, typer.Argument(help=f"Name of the recipe: {', '.join(shipped_recipes())}.")
+    ],
 ):
     """
-    Print a recipe that ships with the package, to start from
+    Print a recipe of the package, to start from
 
-    pyannote-prune recipe base-plus-s80 > base-plus-s80.yml
+    For example: pyannote-prune recipe base-plus-s80 > base-plus-s80.yml
     """
     with readable_errors():
         typer.echo(read_shipped_recipe(name), nl=False)

@@ -1,4 +1,4 @@
-"""Command line of the simulation"""
+"""Command `simulate`"""
 
 from __future__ import annotations
 
@@ -22,47 +22,68 @@ def simulate(
     voices: Annotated[
         Path,
         typer.Argument(
-            help="Recordings: one folder per speaker, or one file per speaker and index.csv.",
+            help="Folder of recordings: one sub-folder per speaker, or one file per speaker and "
+            "index.csv.",
             file_okay=False,
         ),
     ],
-    output: Annotated[Path, typer.Argument(help="Folder to write.", file_okay=False)],
+    output: Annotated[Path, typer.Argument(help="Output folder.", file_okay=False)],
     like: Annotated[
         Path | None,
-        typer.Option(help="database.yml of real conversations to measure.", dir_okay=False),
+        typer.Option(help="database.yml that defines --protocol.", dir_okay=False),
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Their protocol: its training set is measured.")
+        str | None,
+        typer.Option(
+            help="Real conversations to imitate: turns of its training set are measured. Defaults "
+            "to AMI meetings."
+        ),
     ] = None,
-    train: Annotated[int, typer.Option(help="Number of conversations.")] = DEFAULT.num_train,
-    development: Annotated[int, typer.Option(help="Idem.")] = DEFAULT.num_development,
-    test: Annotated[int, typer.Option(help="Idem.")] = DEFAULT.num_test,
-    duration: Annotated[float, typer.Option(help="Of each of them, in s.")] = DEFAULT.duration,
-    min_speakers: Annotated[int, typer.Option(help="Of a conversation.")] = DEFAULT.min_speakers,
-    max_speakers: Annotated[int, typer.Option(help="Of a conversation.")] = DEFAULT.max_speakers,
+    train: Annotated[
+        int, typer.Option(help="Number of training conversations.")
+    ] = DEFAULT.num_train,
+    development: Annotated[
+        int, typer.Option(help="Number of development conversations.")
+    ] = DEFAULT.num_development,
+    test: Annotated[int, typer.Option(help="Number of test conversations.")] = DEFAULT.num_test,
+    duration: Annotated[
+        float, typer.Option(help="Duration of each conversation, in seconds.")
+    ] = DEFAULT.duration,
+    min_speakers: Annotated[
+        int, typer.Option(help="Minimum number of speakers in a conversation.")
+    ] = DEFAULT.min_speakers,
+    max_speakers: Annotated[
+        int, typer.Option(help="Maximum number of speakers in a conversation.")
+    ] = DEFAULT.max_speakers,
     speed: Annotated[
-        list[float], typer.Option(help="Speed (and pitch) of voices. Repeat for more voices.")
+        list[float],
+        typer.Option(
+            help="Factor of the speed (and pitch) of speakers. Repeat for several: each speaker "
+            "has a voice at each speed."
+        ),
     ] = list(DEFAULT.speeds),  # noqa: B006
     overlap: Annotated[
-        float, typer.Option(help="Factor of the probability of overlaps.")
+        float, typer.Option(help="Factor of the probability of overlapping turns (0: none).")
     ] = DEFAULT.overlap,
     snr: Annotated[
         tuple[float, float], typer.Option(help="Lowest and highest signal-to-noise ratio, in dB.")
     ] = DEFAULT.snr,
-    clean: Annotated[bool, typer.Option("--clean", help="Without any noise.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="Add no noise: --snr is ignored.")] = False,
     t60: Annotated[
-        tuple[float, float], typer.Option(help="Shortest and longest reverberation time, in s.")
+        tuple[float, float],
+        typer.Option(help="Shortest and longest reverberation time, in seconds (0 0: none)."),
     ] = (0.0, 0.0),
     level: Annotated[
-        float, typer.Option(help="Largest difference of level to the average, in dB.")
+        float, typer.Option(help="Largest gain or attenuation of a speaker, in dB.")
     ] = DEFAULT.level,
-    seed: Annotated[int, typer.Option(help="Another one, other conversations.")] = DEFAULT.seed,
-    name: Annotated[str, typer.Option(help="Of the database.")] = DEFAULT.name,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = DEFAULT.seed,
+    name: Annotated[str, typer.Option(help="Name of the database.")] = DEFAULT.name,
 ):
     """
-    Simulate conversations from recordings of single speakers (VOICES), as a protocol
+    Simulate conversations from recordings of single speakers (VOICES), and write a protocol
 
-    Turns, pauses and overlaps are drawn from those of real meetings, or of your own: see --like.
+    Turns, pauses and overlaps follow statistics of real meetings, or of your own conversations
+    (--like and --protocol). Run the same command again to resume.
     """
     if (like is None) != (protocol is None):
         raise ValueError(
@@ -71,7 +92,7 @@ def simulate(
         )
     statistics = None
     if like is not None:
-        # without preprocessors: nothing is asked of audio
+        # no preprocessors: audio files may be missing
         real = load_protocol(like, protocol, preprocessors={})
         check_references(real, "train")
         statistics = TurnStatistics.measure(real.train())

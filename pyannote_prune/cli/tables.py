@@ -1,4 +1,4 @@
-"""Tables about a model"""
+"""Tables of results of `quickstart` and `train`"""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..segmentation.tables import _millions
 
 
 def quickstart_table(before: Score, after: Score, target_sparsity: float) -> Table:
-    """What pruning changes, on one conversation"""
+    """Make a table of scores on one conversation, before and after pruning"""
     table = Table(title="30 s conversation of pyannote.audio")
     table.add_column("Model")
-    for name in ("WavLM parameters", "MACs / s", "Sparsity (asked)", "Real-time factor", "DER"):
+    for name in ("WavLM parameters", "MACs / s", "Sparsity (target)", "Real-time factor", "DER"):
         table.add_column(name, justify="right")
     for name, asked, score in (
         ("fine-tuned", 0.0, before),
@@ -32,7 +32,7 @@ def quickstart_table(before: Score, after: Score, target_sparsity: float) -> Tab
 
 
 def stages_table(summary: Mapping[str, Mapping[str, float]]) -> Table:
-    """Cost and development scores of the model of each stage of a recipe
+    """Make a table of cost and development scores of a recipe, one row per stage
 
     Parameters
     ----------

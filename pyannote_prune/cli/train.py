@@ -1,4 +1,4 @@
-"""Commands that train: `quickstart`, `train`"""
+"""Commands `quickstart` and `train`"""
 
 from __future__ import annotations
 
@@ -19,66 +19,70 @@ from .tables import quickstart_table, stages_table
 
 @run_in(resumable)
 def quickstart(
-    output: Annotated[Path, typer.Option(help="Folder to write.", file_okay=False)] = Path(
+    output: Annotated[Path, typer.Option(help="Output folder.", file_okay=False)] = Path(
         "quickstart"
     ),
     seed: Annotated[
-        int | None, typer.Option(help="Of random numbers. Defaults to that of recipes.", min=0)
+        int | None,
+        typer.Option(help=f"Random seed. Defaults to {Recipe.seed}, as in recipes.", min=0),
     ] = None,
 ):
     """
-    Run the whole recipe on a small scale: a few minutes on a laptop, without network
+    Run a whole recipe on a small scale: a few minutes on a laptop, without network
 
-    A small WavLM is fine-tuned on the 30 s conversation that pyannote.audio ships, pruned, trained
-    again, exported, and diarizes that conversation. An interrupted quickstart goes on.
+    A small WavLM is fine-tuned on the 30 s sample conversation of pyannote.audio, pruned, trained
+    again, and exported as a pipeline, which is scored on that conversation. Run the same command
+    again to resume.
     """
     before, after = run_quickstart(output, seed=seed)
     target = Recipe.load(output / "recipe.yml").pruning.target_sparsity
     console.print(quickstart_table(before, after, target))
     console.print(
-        "A model that is trained and scored on one file proves that everything is in place, and "
-        "nothing about accuracy. Clustering is given the reference speakers, so that the error is "
-        "that of segmentation alone."
+        "The model was trained and scored on the same file: this shows that everything works, and "
+        "nothing about accuracy. Clustering uses the reference speakers, so that all errors come "
+        "from segmentation."
     )
     for name, path in (
         ("Pipeline, for recordings with references", "run/pipeline"),
-        ("What was pruned", "run/structure.png"),
+        ("Structure before and after pruning", "run/structure.png"),
         ("Training curves", "run/training.png"),
         ("Recipe to start from", "recipe.yml"),
-        ("Conversation, for pipelines to try", "data/sample.wav"),
+        ("Conversation, to try pipelines on", "data/sample.wav"),
     ):
         print_line(f"{name}: {output / path}")
 
 
 @run_in(resumable)
 def train(
-    recipe: Annotated[Path, typer.Argument(help="Recipe (YAML).", dir_okay=False)],
+    recipe: Annotated[Path, typer.Argument(help="Recipe (YAML file).", dir_okay=False)],
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write. Defaults to that of the recipe's name.")
+        Path | None,
+        typer.Option(help="Output folder. Defaults to the path of the recipe, without suffix."),
     ] = None,
 ):
     """
     Run a RECIPE: fine-tune, prune, distil again, train, export
 
-    Finished stages are skipped, and an interrupted one goes on from its last epoch.
+    Run the same command again to resume: finished stages are skipped, and an interrupted stage
+    continues from its last epoch.
     """
     folder = output or _folder_of(recipe)
     run = RecipeRun(Recipe.load(recipe), folder)
     summary = run()
     if rank_zero_only.rank > 0:
-        return  # one process speaks for all
+        return  # only the first process prints
     final = load_checkpoint(run.final)
-    console.print(structure_table(final.wavlm.config, title="What was kept"))
+    console.print(structure_table(final.wavlm.config, title="Structure after pruning"))
     console.print(stages_table(summary))
     print_line(f"Pipeline: {folder / 'pipeline'}")
 
 
 def _folder_of(recipe: Path) -> Path:
-    """Folder of the same name as a recipe"""
+    """Name a folder after a recipe"""
     if recipe.suffix:
         return recipe.with_suffix("")
     raise ValueError(
         f"`--output` must be given for a recipe whose name has no suffix, found {str(recipe)!r}: "
-        f"the folder would have that very name. Rename the recipe, to {recipe.name}.yml for "
+        f"the folder would have the same name. Rename the recipe, to {recipe.name}.yml for "
         "instance, or give --output."
     )

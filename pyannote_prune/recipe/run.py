@@ -34,7 +34,8 @@ from .folder import (
     claim_recipe,
     stage_folder,
 )
-from .stages import STAGE_RUNS, Context, StageRun, first_model, read_checkpoint
+from .stages import STAGE_RUNS, Context, StageRun
+from .starting_models import first_model, read_checkpoint
 from .structure_figure import plot_structure
 from .training_figure import plot_training
 

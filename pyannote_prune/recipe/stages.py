@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 from pyannote.database.protocol.protocol import Protocol
@@ -21,10 +20,8 @@ from ..files.pickles import last_checkpoint
 from ..pruning.prune import prune, with_encoder
 from ..pruning.sparsity import expected_sparsity, meet_target
 from ..pruning.task import EXPECTED_SPARSITY, DistillationPruning
-from ..released.source import open_source
 from ..segmentation.checkpoint import load_checkpoint, save_checkpoint
 from ..segmentation.model import WavLMSegmentation
-from ..segmentation.specifications import has_specifications
 from ..training.average import average_checkpoints
 from ..training.best_checkpoints import BestCheckpoints, Near
 from ..training.checkpoint_io import WholeCheckpointIO
@@ -39,6 +36,7 @@ from ..wavlm.cost import cost
 from ..wavlm.gating import attach_gates
 from .config import Recipe
 from .folder import LAST, LOG, MODEL, SCORES, STAGES, remove_pipeline, stage_folder
+from .starting_models import first_model, twin
 
 # largest difference between expected sparsity and its target that is accepted
 TOLERANCE = 0.02
@@ -374,50 +372,3 @@ class TrainRun(DiarizationRun):
 
 # in the order in which they are run
 STAGE_RUNS: tuple[type[StageRun], ...] = (FineTuneRun, PruneRun, DistilRun, TrainRun)
-
-
-def first_model(recipe: Recipe, **learning_rates: float) -> WavLMSegmentation:
-    """Make the model that a recipe starts from
-
-    Parameters
-    ----------
-    recipe : Recipe
-    **learning_rates : float, optional
-        Hyper-parameters of the model.
-    """
-    if recipe.checkpoint is None:
-        return WavLMSegmentation(wavlm=recipe.wavlm, conformer=recipe.conformer, **learning_rates)
-    model = read_checkpoint(recipe.checkpoint)
-    # a copy draws weights, and replaces them: random numbers of training must not depend on it
-    with torch.random.fork_rng(devices=[]):
-        return twin(model, **learning_rates)
-
-
-def read_checkpoint(path: Path) -> WavLMSegmentation:
-    """Read the `checkpoint` of a recipe: see `open_source`
-
-    Raises
-    ------
-    ValueError
-        If it is WavLM alone, or if it cannot be read.
-    """
-    model = open_source(path).load_model()
-    if not has_specifications(model):
-        raise ValueError(
-            f"`checkpoint` must be a whole model, found {str(path)!r}, WavLM alone: convert it "
-            "first (`pyannote-prune convert`), or give it as `wavlm`, if it is in Hugging Face "
-            "layout."
-        )
-    return model
-
-
-def twin(model: WavLMSegmentation, **learning_rates: float) -> WavLMSegmentation:
-    """Copy a model, so that the copy can be trained while the original does not change
-
-    Parameters
-    ----------
-    model : WavLMSegmentation
-    **learning_rates : float, optional
-        Hyper-parameters of the copy. Default to the hyper-parameters of `model`.
-    """
-    return with_encoder(model, model.wavlm, **learning_rates)

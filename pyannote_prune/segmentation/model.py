@@ -17,13 +17,11 @@ from torch import Tensor
 
 from ..files.audio import SAMPLE_RATE
 from ..wavlm.config import WavLMConfig
-from ..wavlm.encoder import WavLM
-from ..wavlm.gating import attach_gates
 from ..wavlm.geometry import receptive_field_size
-from ..wavlm.huggingface import load_huggingface
 from ..wavlm.waveforms import check_samples
 from ..wavlm.weights import check_keys
 from .contents import TASK_MODULES, without_task_modules
+from .encoder import make_encoder
 from .head import CONFORMER_DEFAULTS, Head, run_conformer
 from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors
@@ -117,7 +115,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         super().__init__(sample_rate=sample_rate, num_channels=num_channels, task=task)
         self.audio = CheckedAudio(sample_rate=sample_rate, mono="downmix")
 
-        self.wavlm = _encoder(wavlm, units)
+        self.wavlm = make_encoder(wavlm, units)
         self.head = _head(conformer, head)
         # as release 0.1.0 saves it, where that release has such a head
         described = (
@@ -388,17 +386,3 @@ def _head(conformer: Mapping[str, Any] | None, head: Head | Mapping[str, Any] | 
             "`conformer` must be None when `head` is given, found both: give `head.conformer`."
         )
     return head if isinstance(head, Head) else Head.from_dict(head)
-
-
-def _encoder(wavlm: str | Path | WavLMConfig | Mapping[str, Any], units: Collection[str]) -> WavLM:
-    if isinstance(wavlm, WavLMConfig):
-        return WavLM(wavlm, units)
-    if isinstance(wavlm, Mapping):
-        return WavLM(WavLMConfig.from_dict(wavlm), units)
-    if isinstance(wavlm, str | Path):
-        encoder = load_huggingface(wavlm)
-        return attach_gates(encoder, units) if units else encoder
-    raise TypeError(
-        "`wavlm` must be a hub id, a local folder, a WavLMConfig or its dictionary, "
-        f"found {type(wavlm).__name__}."
-    )

@@ -93,9 +93,9 @@ def has_specifications(model: Model) -> bool:
 
 
 def with_plain_classes(specifications: Specifications) -> Specifications:
-    """Copy of specifications, with names of classes in a list of strings
+    """Copy specifications, with names of classes in a list of strings
 
-    Those of the `MultiLabelSegmentation` task of pyannote.audio are in an array of NumPy.
+    The `MultiLabelSegmentation` task of pyannote.audio has them in an array of NumPy.
     """
     plain = copy.copy(specifications)
     plain.classes = [str(name) for name in plain.classes]

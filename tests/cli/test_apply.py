@@ -48,7 +48,7 @@ def test_results_are_those_of_the_pipeline_and_a_broken_file_stops_nothing(
     exported, recordings, tmp_path
 ):
     output = apply(exported, recordings, "--into", tmp_path / "out", code=1)
-    assert "1 of 3 recordings could not be done: broken: " in output
+    assert "1 of 3 recordings failed: broken: " in output
     expected = {"another_one": "another one", "one": "one"}
     assert {p.stem for p in (tmp_path / "out").glob("*.rttm")} == expected.keys()
     loaded = Pipeline.from_pretrained(exported)
@@ -119,7 +119,7 @@ def test_protocols_are_scored_and_a_missing_recording_stops_nothing(exported, tm
     options = ("--protocol", NAME, "--database", database, "--subset", "train")
     (tmp_path / "database" / "train2.wav").unlink()
     output = apply(exported, *options, "--into", tmp_path / "out", code=1)
-    assert "1 of 4 recordings could not be done: train2: " in output
+    assert "1 of 4 recordings failed: train2: " in output
 
     registry.load_database(database)
     protocol = registry.get_protocol(NAME, preprocessors={"audio": FileFinder()})

@@ -288,7 +288,7 @@ def test_tracebacks_of_recordings_are_for_debugging_too(
     assert result.exit_code == 1
     assert "'broken' failed" in result.output
     assert "torchcodec" in result.output
-    assert "Error: 1 of 1 recordings could not be done" in result.output
+    assert "Error: 1 of 1 recordings failed" in result.output
 
 
 def test_lightning_s_complaints_are_messages(tmp_path, monkeypatch):

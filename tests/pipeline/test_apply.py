@@ -101,6 +101,6 @@ def test_stopped_command_says_that_it_goes_on(
         context.setattr(Bars, "hook", stop)
         output = apply(exported, recordings, "--into", tmp_path / "out", code=code)
     assert stopped == [signum]
-    assert output.endswith(f"Stopped by {signum.name}: the same command goes on from there.")
+    assert output.endswith(f"Stopped by {signum.name}: run the same command again to resume.")
     assert not [*(tmp_path / "out").glob(".*")]
     assert "Wrote" in apply(exported, recordings, "--into", tmp_path / "out")

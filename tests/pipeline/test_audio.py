@@ -64,7 +64,7 @@ def test_oracle_pipelines_are_refused_before_the_first_recording(oracle, tmp_pat
     output = apply(oracle, tmp_path / "talk.wav", "--into", tmp_path / "out", code=1)
     assert 'OracleClustering needs the reference ("annotation")' in output
     assert "export the model with embeddings" in output
-    assert "Mend them" not in output
+    assert "Fix them" not in output
     assert not (tmp_path / "out").exists()
 
 

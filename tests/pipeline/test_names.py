@@ -69,6 +69,6 @@ def test_names_that_others_misread_are_said(exported, tmp_path):
     for _ in range(2):
         output = run(exported, tmp_path, "--into", tmp_path / "out")
         assert " 0 speakers" not in output
-        assert "read other names than '\"Al', 'NA' in RTTM: rename" in output
+        assert "misread the names of '\"Al', 'NA' in RTTM: rename" in output
     output = run(exported, tmp_path / "one.wav", "--into", tmp_path / "alone")
     assert "rename" not in output

@@ -83,7 +83,10 @@ def test_corrected_references_are_scored_without_diarizing_again(exported, datab
 def test_references_of_other_names_are_said_and_not_scored(exported, database, suffix, message):
     edit(database.with_name(f"test.{suffix}"), "one ", "One ")
     output = score(exported, database, code=1)
-    assert f"1 of 2 recordings have no score, and count in no error rate: one: {message}" in output
+    assert (
+        f"1 of 2 recordings have no score, and are excluded from error rates: one: {message}"
+        in output
+    )
     assert "over 1 recordings" in output
     assert (database.parent / "out" / "one.rttm").is_file()
     scores = (database.parent / "out" / "scores.csv").read_text()
@@ -151,7 +154,7 @@ def test_speakers_are_anonymous(which, database, request):
 def test_oracle_clustering_does_not_use_malformed_references(oracle, database):
     edit(database.with_name("test.rttm"), " Ann ", " Ms Ann ")
     output = score(oracle, database, code=1)
-    assert "2 of 2 recordings could not be done" in output
+    assert "2 of 2 recordings failed" in output
     assert re.search("needs the speakers of a reference, '.*test.rttm', line 1", output)
     write_recording(database.with_name("three.wav"))
     into = database.parent / "alone"

@@ -60,7 +60,7 @@ def test_replaced_recordings_are_diarized_again(exported, tmp_path):
     write_recording(tmp_path / "one.wav", seed=2)
     os.utime(tmp_path / "one.wav", ns=(10**18, 10**18))
     output = run(exported, *both, "--into", into)
-    assert "Replaced since they were diarized, hence done again: 'one'" in output
+    assert "Diarizing again, since their audio has changed: 'one'" in output
     assert re.search(r"one: \d speakers? in .* two: \d speakers?, already there", output)
     after = content(into)
     assert after["one.rttm"] != before["one.rttm"]
@@ -73,7 +73,7 @@ def test_replaced_recordings_are_diarized_again(exported, tmp_path):
     # another file of that name
     shutil.copy(tmp_path / "two.wav", tmp_path / "one.WAV")
     output = run(exported, tmp_path / "one.WAV", "--into", into)
-    assert "hence done again: 'one'" in output
+    assert "Diarizing again, since their audio has changed: 'one'" in output
 
 
 def test_replaced_recordings_of_a_protocol_are_diarized_and_scored_again(exported, tmp_path):
@@ -82,7 +82,7 @@ def test_replaced_recordings_of_a_protocol_are_diarized_and_scored_again(exporte
     before = content(into)
     write_recording(tmp_path / "data" / "two.wav", seed=5)
     output = score(exported, database, into)
-    assert "hence done again: 'two'" in output
+    assert "Diarizing again, since their audio has changed: 'two'" in output
     assert re.search(r"one: \d speakers?, already there .*two: \d speakers? in ", output)
     assert (into / "scores-1.csv").read_bytes() == before["scores.csv"]
 
@@ -96,7 +96,9 @@ def test_recordings_that_are_newer_than_results_of_0_1_0_are_diarized_again(expo
     (into / "recordings.csv").unlink()
     later = (into / "one.rttm").stat().st_mtime_ns + 10**9
     os.utime(tmp_path / "one.wav", ns=(later, later))
-    assert "hence done again" in run(exported, tmp_path / "one.wav", "--into", into)
+    assert "Diarizing again, since their audio has changed" in run(
+        exported, tmp_path / "one.wav", "--into", into
+    )
 
 
 def test_folders_of_0_1_0_go_on(exported, tmp_path):

@@ -1,9 +1,16 @@
-"""Recipe that takes seconds"""
+"""Recipes: one that takes seconds, and minimal ones, without files"""
 
 from pathlib import Path
 
 from helpers import CONFORMER, tiny_config
 
+from pyannote_prune.recipe.config import Recipe
+
+MINIMAL = {
+    "protocol": "X.SpeakerDiarization.Compound",
+    "database": "database.yml",
+    "wavlm": "microsoft/wavlm-base-plus",
+}
 STAGES = ("1-fine-tune", "2-prune", "3-distil", "4-train")
 
 
@@ -27,3 +34,19 @@ def tiny_recipe(database: Path, **pruning) -> dict:
         "trainer": {"accelerator": "cpu", "devices": 1},
         "export": {"oracle_clustering": True},
     }
+
+
+def from_dict(change: dict | None = None, **options) -> Recipe:
+    """Minimal recipe with changes, none of whose files exists"""
+    return Recipe.from_dict(MINIMAL | (change or {}), **{"check_files": False} | options)
+
+
+def nested(key: str, value) -> dict:
+    """Dictionary of dictionaries
+
+    >>> nested("a.b", 1)
+    {'a': {'b': 1}}
+    """
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value

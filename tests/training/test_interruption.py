@@ -40,7 +40,7 @@ def test_signal_counts_whatever_is_made_of_it(signum, status, exits):
     with pytest.raises(Interrupted) as caught, interruptible():
         train()
     assert caught.value.status == status
-    assert str(caught.value) == f"Stopped by {signum.name}: the same command goes on from there."
+    assert str(caught.value) == f"Stopped by {signum.name}: run the same command again to resume."
     assert handlers() == before
 
 
@@ -102,7 +102,7 @@ def test_stopped_training_goes_on_as_if_undisturbed(tmp_path, devices):
         process.send_signal(signum)
         output, _ = process.communicate(timeout=120)
         assert process.returncode == status, output
-        assert output.count("the same command goes on from there.") == 1
+        assert output.count("run the same command again to resume.") == 1
         assert f"Stopped by {signum.name}: the same" in output
         assert not (stopped / stage / "model.ckpt").exists()
         assert not (stopped / ".lock").exists()

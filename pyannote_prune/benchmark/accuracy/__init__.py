@@ -1,4 +1,4 @@
-"""The paper's claim, tested on simulated conversations of real voices"""
+"""Test the claim of the paper on simulated conversations of real voices"""
 
 from .arms import FULL, SMALL, Arm, Scale
 from .experiment import Experiment

@@ -1,4 +1,4 @@
-"""What is compared, and how much of it"""
+"""Arms of the experiment, and its scale"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-# method: what it is, for tables
+# method: description in tables
 METHODS = {
     "dense": "pretrained, fine-tuned, dense",
     "longer": "dense, trained again",
@@ -17,13 +17,13 @@ METHODS = {
     "pretrained": "pretrained, dense",
 }
 
-# in a window
+# number of speakers in a window
 MAX_SPEAKERS = 3
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One training of the experiment, or a chain of them
+    """Arm of the experiment: one training, or several in sequence
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Arm:
         One of METHODS.
     seed : int
     sparsity : float, optional
-        Fraction of the dense WavLM that is removed.
+        Fraction of the dense WavLM to remove.
     objective : {"parameters", "macs"}, optional
-        What sparsity counts.
+        What sparsity counts. Defaults to parameters.
     """
 
     method: str
@@ -43,7 +43,7 @@ class Arm:
 
     @property
     def group(self) -> str:
-        """Name that arms share when seeds alone differ"""
+        """Name without seed, which arms of the same group share"""
         parts = [self.method]
         if self.sparsity:
             parts.append(f"{100 * self.sparsity:g}")
@@ -57,7 +57,7 @@ class Arm:
 
     @property
     def needs(self) -> Arm | None:
-        """Arm whose model this one starts from, or takes the structure of"""
+        """Arm that provides the initial model, or the structure"""
         if self.method == "pretrained":
             return None
         if self.method == "scratch":
@@ -67,7 +67,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Scale:
-    """Amount of data, size of models, number of steps
+    """Scale of the experiment: amount of data, size of models, number of steps
 
     Parameters
     ----------
@@ -75,28 +75,28 @@ class Scale:
     num_seeds : int
         Number of seeds of arms that do not prune.
     sparsities : dict
-        Number of seeds of each sparsity of each method, "macs" being "gates" with that objective.
+        Number of seeds, by method and sparsity. "macs" is "gates" with this objective.
     num_train, num_development, num_test : int
         Number of conversations of 30 s.
     wavlm : dict
         Arguments of `pyannote_prune.WavLMConfig.dense`.
     conformer : dict
-        Arguments of the head.
+        Arguments of the Conformer.
     speeds : tuple of float
-        Speeds of voices of conversations.
+        Factors of the speed of speakers: see `Simulation`.
     snr : (float, float)
-        Range of their signal-to-noise ratios, in dB.
+        Range of signal-to-noise ratios, in dB.
     duration : float
         Length of windows, in seconds.
     batch_size : int
-        Number of windows of a step.
+        Number of windows in a step.
     epoch : int
         Number of steps between two validations.
     pretrain, fine_tune, prune, warm_up, distil, train : int
-        Number of such epochs of each stage. The warm-up is part of `prune`.
+        Number of epochs of each stage. The warm-up is part of `prune`.
     learning_rate, gate_learning_rate, multiplier_learning_rate : float
         Learning rates of all weights, of gates, and of the multipliers of the sparsity penalty.
-        Models are not pretrained: learning rates are larger than those of the paper.
+        Models are not pretrained: learning rates are larger than in the paper.
     """
 
     name: str
@@ -123,17 +123,17 @@ class Scale:
     multiplier_learning_rate: float = 1.5e-1
 
     def arms(self, groups: Collection[str] | None = None) -> list[Arm]:
-        """Arms in order: each of them comes after those that it needs
+        """List arms, each one after the arms that it needs
 
         Parameters
         ----------
         groups : collection of str, optional
-            Names of the groups that are wanted. Defaults to all of them.
+            Names of the groups to list, with the arms that they need. Defaults to all of them.
 
         Raises
         ------
         ValueError
-            If there is no such group.
+            If a group does not exist.
         """
         seeds = range(1, self.num_seeds + 1)
         found = [Arm(method, seed) for seed in seeds for method in ("pretrained", "dense")]
@@ -167,15 +167,15 @@ WAVLM = {
     "embed_dim": 96,
     "num_heads": 4,
     "position_kernel": 16,
-    # that of Large: post-norm layers learn slowly from random weights
+    # as in Large: post-norm layers learn slowly from random weights
     "norm_first": True,
     "layer_drop": 0.0,
-    # conversations are generated: there are enough of them
+    # conversations are simulated: there are enough of them
     "dropout": 0.0,
     "attention_dropout": 0.0,
     "projection_dropout": 0.0,
 }
-# small, so that WavLM has to do the work
+# small, so that results depend on WavLM
 CONFORMER = {
     "input_dim": 32,
     "ffn_dim": 64,

@@ -1,4 +1,4 @@
-"""All arms, their data and their results, in one folder that can be interrupted at any time"""
+"""Run all arms in one folder, and resume them after interruptions"""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ REQUEST, RESULT, RESULTS = "experiment.yml", "result.json", "results.json"
 
 
 class Experiment:
-    """Comparison of pruned models with what they must be better than
+    """Comparison of pruning after fine-tuning with its alternatives
 
     Parameters
     ----------
     voices : Path
         Recordings of single speakers (see `pyannote_prune.data.simulation`).
     output : Path
-        Folder to write, or to go on with.
+        Folder to write: new, or of an interrupted experiment, which is resumed.
     scale : Scale, optional
         Defaults to FULL.
     out_of_domain : tuple of (Path, str), optional
@@ -69,17 +69,17 @@ class Experiment:
         report: Callable[[Arm, dict[str, Any]], None] = lambda *_: None,
         groups: Collection[str] | None = None,
     ) -> dict[str, Any]:
-        """Run what remains to be done
+        """Run the arms that are not finished
 
         Parameters
         ----------
         num_jobs : int, optional
-            Number of arms that are trained at the same time. They share the cores.
+            Number of arms that run in parallel, and share the cores.
         report : callable, optional
-            Called with each arm, and its result, as soon as it is there.
+            Called with each arm and its result, once the arm is finished.
         groups : collection of str, optional
-            Arms to run, by the name that they share whatever their seed is, with those that they
-            need. Defaults to all of them.
+            Names of the groups of arms to run (see `Arm.group`), with the arms that they need.
+            Defaults to all of them.
 
         Returns
         -------
@@ -89,10 +89,10 @@ class Experiment:
         Raises
         ------
         RuntimeError
-            If an arm fails: others that do not need it are run first.
+            If an arm fails: arms that do not need it are run first.
         ValueError
-            If `output` belongs to another experiment, if there is no such group, or if there is
-            nothing to score against in the other domain.
+            If `output` belongs to another experiment, if a group does not exist, or if a recording
+            of the other domain has no reference.
         """
         arms = self.scale.arms(groups)
         if self.out_of_domain:
@@ -129,7 +129,7 @@ class Experiment:
         return content
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that results depend on"""
+        """Convert options to plain values: results depend on them"""
         content = {
             "voices": str(self.voices.resolve()),
             "scale": asdict(self.scale),
@@ -141,20 +141,20 @@ class Experiment:
         return self.output / "arms" / arm.name
 
     def write_data(self) -> Path:
-        """Simulate conversations, unless that was done
+        """Simulate conversations, unless they are there
 
         Returns
         -------
         database : Path
             `database.yml` of their protocol.
         """
-        # windows of a few seconds see several turns
+        # limited, so that windows of a few seconds have several turns
         statistics = TurnStatistics.default().limited(self.scale.duration)
         return simulate(self.voices, self.output / "data", self.simulation, statistics)
 
     @property
     def simulation(self) -> Simulation:
-        """Conversations of the experiment"""
+        """Options of conversations"""
         scale = self.scale
         return Simulation(
             name=PROTOCOL.split(".")[0],
@@ -175,22 +175,22 @@ class Experiment:
         return difference.key == "voices" and is_moved(here, there, self.output, REQUEST)
 
     def load_out_of_domain(self) -> Protocol:
-        """Protocol of the other domain, once its references are known to be readable"""
+        """Load the protocol of the other domain, and check its references"""
         database, name = self.out_of_domain
         protocol = load_protocol(database, name)
         check_references(protocol, "development")
         with naming_subset("development", name):
             for file in protocol.development():
                 if reference_of(file) is None:
-                    refuse("annotation", f"there for {file['uri']!r}", None)
+                    refuse("annotation", f"given for {file['uri']!r}", None)
         return protocol
 
     def log_of(self, arm: Arm) -> Path:
-        """File that takes what an arm prints"""
+        """Locate the log of an arm"""
         return self.folder(arm).with_name(f"{arm.name}.log")
 
     def run_arm(self, arm: Arm) -> dict[str, Any]:
-        """Train an arm, or what remains of it, and score it
+        """Train an arm, or resume its training, and score it
 
         Returns
         -------
@@ -224,7 +224,7 @@ class Experiment:
         return result
 
     def _describe(self, path: Path, start: float) -> dict[str, Any]:
-        """What is known of a model before it is scored"""
+        """Describe a model: path, cost, training time"""
         size = cost(load_checkpoint(path).wavlm)
         return {
             "model": str(path.relative_to(self.output)),
@@ -234,14 +234,14 @@ class Experiment:
         }
 
     def _model(self, arm: Arm) -> Path:
-        """Checkpoint of an arm that was run"""
+        """Locate the checkpoint of a finished arm"""
         return (
             self.output
             / json.loads((self.folder(arm) / RESULT).read_text(encoding="utf-8"))["model"]
         )
 
     def _start(self, arm: Arm) -> dict[str, Any]:
-        """Model that an arm starts from, or structure that it has"""
+        """Make options of `recipe`: checkpoint to start from, or structure"""
         if arm.needs is None:
             return {}
         source = self._model(arm.needs)
@@ -254,7 +254,7 @@ class Experiment:
         return {"checkpoint": path}
 
     def _real_time_factors(self, arms: Sequence[Arm]) -> dict[str, float]:
-        """Of the first arm of each group"""
+        """Measure real-time factors of the first arm of each group"""
         first = {arm.group: arm for arm in reversed(arms)}
         models = {group: load_checkpoint(self._model(arm)) for group, arm in first.items()}
         return real_time_factors(models, self.scale.duration)

@@ -1,4 +1,4 @@
-"""One-shot pruning by magnitude: what learning gates is compared with"""
+"""One-shot pruning by magnitude: the baseline of learned gates"""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ def prune_by_magnitude(
     objective: str = "parameters",
     units: Collection[str] = ("channel", "head", "neuron"),
 ) -> WavLMSegmentation:
-    """Remove the units of smallest weights, at once and without any data
+    """Remove the units with the smallest weights, at once and without data
 
-    The magnitude of a unit is the root mean square of the weights that go in and out of it, over
-    the average of its layer: layers are comparable, and one threshold is enough for all of them.
+    The magnitude of a unit is the root mean square of its incoming and outgoing weights, over the
+    average of its layer: one threshold is enough for all layers.
 
     Parameters
     ----------
     model : WavLMSegmentation
-        Left as it was. Must not have gates.
+        Must not have gates. It does not change.
     target_sparsity : float
         Fraction of its WavLM to remove, in [0, 1).
     objective : {"parameters", "macs"}, optional
         What sparsity counts. Defaults to parameters.
     units : tuple of str, optional
-        What can be removed: "channel", "head" and "neuron" (the default), or some of them.
+        Units that can be removed: "channel", "head" and "neuron" (the default), or some of them.
 
     Returns
     -------
     pruned : WavLMSegmentation
-        Smaller model, with the weights that are left as they were.
+        Smaller model. Its weights have the values that they had in `model`.
 
     Raises
     ------
     ValueError
-        If an option is impossible, or if the target is beyond what these units can remove.
+        If an option is impossible, or if removing all of these units does not reach the target.
 
     References
     ----------
@@ -79,12 +79,12 @@ def prune_by_magnitude(
 
 @torch.no_grad()
 def magnitudes(wavlm: WavLM) -> list[tuple[HardConcrete, Tensor]]:
-    """Gates of an encoder, with the magnitude of what each of them would close
+    """Compute the magnitude of all units that gates of an encoder can close
 
     Returns
     -------
     magnitudes : list of (HardConcrete, (num_gates,) torch.Tensor)
-        Relative to the average of the layer.
+        Gates of each layer, and magnitudes of their units relative to the average of the layer.
     """
     parameters = dict(wavlm.named_parameters())
     found = []
@@ -100,14 +100,14 @@ def magnitudes(wavlm: WavLM) -> list[tuple[HardConcrete, Tensor]]:
 
 
 def _relative_norm(weights: list[Tensor]) -> Tensor:
-    # each set of weights counts as much, however many there are
+    # all sets of weights count alike, whatever their size
     squares = [w.flatten(1).square().mean(1) / w.square().mean() for w in weights]
     norm = torch.stack(squares).mean(0).sqrt()
     return norm / norm.mean()
 
 
 def _close_below(ranked: list[tuple[HardConcrete, Tensor]], threshold: float):
-    """Close gates of a lower magnitude. Others are open, at exactly 1"""
+    """Close gates below a magnitude, and open the others, at exactly 1"""
     for gates, magnitude in ranked:
         closed = magnitude < threshold
         closed[magnitude.topk(gates.min_open).indices] = False

@@ -1,4 +1,4 @@
-"""Run arms at the same time, each in its process"""
+"""Run arms in parallel, each in its own process"""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def run_in_parallel(
     num_jobs: int,
     report: Callable[[Arm, dict[str, Any]], None],
 ) -> dict[str, dict[str, Any]]:
-    """Run arms, each one as soon as the one that it needs is done
+    """Run arms, each one as soon as the arm that it needs is finished
 
     Parameters
     ----------
     run_arm : callable
-        Returns the result of an arm. It is sent to other processes.
+        Returns the result of an arm. It is pickled, for other processes.
     log_of : callable
-        Returns the file that takes what an arm prints.
+        Returns the path of the log of an arm.
     arms : sequence of Arm
     num_jobs : int
-        Number of processes, which share the cores: networks are small, and two of them with one
-        core each go faster than one after the other with two.
+        Number of processes, which share the cores: networks are small, and training two of them in
+        parallel, on one core each, is faster than one after the other on two.
     report : callable
         Called with each arm and its result.
 
@@ -52,13 +52,13 @@ def run_in_parallel(
     Raises
     ------
     RuntimeError
-        If an arm fails, once those that do not need it are done.
+        If an arm fails, once the arms that do not need it are finished.
     """
     waiting, results, failures = list(arms), {}, {}
     running: dict[Future, Arm] = {}
     num_threads = max(1, (os.cpu_count() or 1) // num_jobs)
     setup = (_prepare, (num_threads, os.getpid()))
-    # nothing of torch survives a fork
+    # threads of torch do not survive a fork
     with ProcessPoolExecutor(num_jobs, get_context("spawn"), *setup) as pool, _killed_with_us():
         while True:
             ready = (arm for arm in waiting if arm.needs is None or arm.needs.name in results)
@@ -80,15 +80,15 @@ def run_in_parallel(
         name, error = next(iter(failures.items()))
         log = log_of(next(arm for arm in arms if arm.name == name))
         raise RuntimeError(
-            f"{len(failures)} of {len(arms)} arms failed: {', '.join(failures)}. The first one "
-            f"says {error!r} (see {log}): the same command goes on from there once it is mended."
+            f"{len(failures)} of {len(arms)} arms failed: {', '.join(failures)}. The first "
+            f"error is {error!r} (see {log}): fix it, and run the same command again to resume."
         ) from error
     return results
 
 
 @contextmanager
 def _killed_with_us() -> Iterator[None]:
-    """Kill children when we are stopped: the pool would wait for the end of their arms"""
+    """Kill child processes when this one is stopped: the pool would wait for their arms"""
     try:
         yield
     except BaseException:
@@ -98,7 +98,7 @@ def _killed_with_us() -> Iterator[None]:
 
 
 def _prepare(num_threads: int, parent: int):
-    # from a terminal, children get it as well: it is the parent that says so, and kills them
+    # Ctrl-C reaches child processes as well: the parent reports it, and kills them
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(num_threads)
@@ -108,14 +108,14 @@ def _prepare(num_threads: int, parent: int):
 
 
 def _die_with(parent: int):
-    """Stop when the experiment was killed: the next one would train the same arm"""
+    """Exit if the parent process was killed: a resumed experiment would train the same arm"""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
 
 
 def _run_logged(run_arm: Callable[[Arm], dict[str, Any]], log: Path, arm: Arm) -> dict[str, Any]:
-    """Run an arm, with a log of what it prints"""
+    """Run an arm, and write its output to a log"""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
         try:

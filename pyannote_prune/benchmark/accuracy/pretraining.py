@@ -1,7 +1,7 @@
-"""What comes before fine-tuning: learn to tell voices from each other
+"""Pretrain small models to recognize voices
 
-Pruning is for models that know more than their fine-tuning taught them. WavLM learns it from
-94,000 hours of speech; the small models of this experiment, from naming the voices that they hear.
+The paper prunes models that were pretrained before they were fine-tuned. WavLM was pretrained on
+94,000 hours of speech, which small models of this experiment replace by recognizing voices.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from .arms import MAX_SPEAKERS, Scale
 
 
 class VoiceRecognition(AudioInMemory, ResumableSamples, Workers, tasks.MultiLabelSegmentation):
-    """Which of all known voices are active, frame by frame"""
+    """Task: recognize active voices among all voices of a protocol, frame by frame"""
 
 
 def pretrain(
     config: WavLMConfig, scale: Scale, database: Path, protocol: str, seed: int, folder: Path
 ) -> Path:
-    """Train WavLM, or go on, to recognize the voices of a protocol
+    """Train WavLM to recognize the voices of a protocol, or resume its training
 
     Parameters
     ----------
     config : WavLMConfig
-        Structure of the encoder, whose first weights are random.
+        Structure of the encoder, whose initial weights are random.
     scale : Scale
     database : Path
         `database.yml`.
     protocol : str
-        Protocol whose labels are those of voices, whatever the conversation.
+        Protocol whose labels name voices, in all conversations.
     seed : int
     folder : Path
-        Where checkpoints are written.
+        Folder of checkpoints.
 
     Returns
     -------
     checkpoint : Path
-        Diarization model that has this WavLM, and a head of random weights.
+        Diarization model with this WavLM, and a head with random weights.
     """
     path = folder / "model.ckpt"
     if path.is_file():
@@ -81,7 +81,7 @@ def pretrain(
         limit_train_batches=scale.epoch,
         limit_val_batches=0,
         callbacks=[
-            # without a value to monitor, the newest one replaces the one before
+            # without a value to monitor, each checkpoint replaces the previous one
             ModelCheckpoint(folder, "last", enable_version_counter=False),
             PercentileGradientClipping(),
             StepProgress("Pretraining"),

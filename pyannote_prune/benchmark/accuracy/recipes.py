@@ -1,4 +1,4 @@
-"""Recipe of each arm: same data, same steps, same schedule"""
+"""Recipes of arms, with the same data, steps and schedule"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def recipe(
     checkpoint: Path | None = None,
     wavlm: WavLMConfig | None = None,
 ) -> dict[str, Any]:
-    """Recipe of an arm
+    """Make the recipe of an arm
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def recipe(
     Returns
     -------
     recipe : dict
-        As `Recipe.from_dict` takes it.
+        Argument of `Recipe.from_dict`.
     """
     start: dict[str, Any] = {"checkpoint": str(checkpoint)}
     if checkpoint is None:
@@ -62,11 +62,11 @@ def recipe(
 
 
 def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
-    """Stages of an arm, as a recipe has them"""
+    """Make the stages of the recipe of an arm"""
     again = scale.prune + scale.distil + scale.train
     epochs = {
         "dense": {"fine_tune": scale.fine_tune},
-        # pretraining is made up for
+        # as many epochs as all stages of other arms, pretraining included
         "scratch": {"fine_tune": scale.pretrain + scale.fine_tune + again},
         "longer": {"train": again},
         "magnitude": {"train": again},

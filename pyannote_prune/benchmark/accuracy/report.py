@@ -14,8 +14,8 @@ from ...files.atomic import atomic_write
 from ..tables import markdown_table
 from .arms import METHODS
 
-# arms that fail altogether would flatten all others: errors above that many times that of the dense
-# model are written, not drawn
+# errors above this multiple of the dense model's error are written, not drawn: they would flatten
+# all other curves
 CEILING = 1.6
 
 # one color and one marker per method (palette of Okabe and Ito)
@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def groups(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Scored arms that differ by their seeds alone, by the name that they share"""
+    """Group scored arms that differ only in their seed"""
     found: dict[str, list[dict[str, Any]]] = {}
     for arm in results["arms"]:
         if "test" in arm:
@@ -50,7 +50,7 @@ def groups(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Cells of the table, in the order of COLUMNS
+    """Make rows of the table, with cells in the order of COLUMNS
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def spread(rates: Sequence[float]) -> str:
-    """Mean, and standard deviation when there are several values, in percent"""
+    """Format a mean, and the standard deviation of several values, in percent"""
     mean = f"{100 * statistics.mean(rates):.1f}"
     return f"{mean} ± {100 * statistics.stdev(rates):.1f}" if len(rates) > 1 else mean
 
@@ -103,27 +103,27 @@ def rich_table(results: Mapping[str, Any]) -> Table:
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """Table for a README"""
+    """Make a table in Markdown"""
     return markdown_table(COLUMNS, rows(results))
 
 
 def plot(results: Mapping[str, Any], path: Path):
     """Draw DER against sparsity: means, and all seeds
 
-    Errors far above that of the dense model are written at the top instead.
+    Errors far above the error of the dense model are written at the top instead.
 
     Parameters
     ----------
     results : dict
-        Content of `results.json`, the dense model included.
+        Content of `results.json`, which must include the dense model.
     path : Path
-        Where to write the figure, in PNG format.
+        File to write, in PNG format.
     """
     figure = Figure(figsize=(7, 4.4), dpi=150, layout="constrained")
     axes = figure.subplots()
     found = groups(results)
     for method, style in (("dense", "-"), ("longer", "--")):
-        # a part of the arms may have been run
+        # some arms may not have been run
         if method not in found:
             continue
         level = [100 * arm["test"]["der"] for arm in found[method]]

@@ -1,4 +1,4 @@
-"""What models are worth: errors, and speed"""
+"""Score models: error rates and real-time factors"""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ COMPONENTS = {"missed": "missed detection", "false_alarm": "false alarm", "confu
 
 
 def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Diarization error rate of an exported pipeline, and its components
+    """Compute the diarization error rate of an exported pipeline, and its components
 
     Parameters
     ----------
     pipeline : Path
-        Folder.
+        Exported folder.
     files : iterable of ProtocolFile
-        Of a pyannote.database protocol. Errors are counted in annotated regions, without collar.
+        Files of a pyannote.database protocol. Errors are counted in annotated regions, without
+        collar.
 
     Returns
     -------
     rates : dict of float
-        "der" and the three rates that it is the sum of, as fractions of the duration of speech.
+        "der" and its three components (see COMPONENTS), as fractions of the duration of speech.
     """
     apply, metric = Pipeline.from_pretrained(pipeline), DiarizationErrorRate()
     for file in files:
@@ -45,7 +46,7 @@ def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str,
 def real_time_factors(
     models: Mapping[str, WavLMSegmentation], duration: float, num_rounds: int = 15
 ) -> dict[str, float]:
-    """Processing time over duration, of one window at a time
+    """Measure processing time over duration, for one window at a time
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def real_time_factors(
     duration : float
         Length of the window, in seconds.
     num_rounds : int, optional
-        Number of measures of each model, of which the median counts. Defaults to 15.
+        Number of timed rounds, of which the median counts. Defaults to 15.
     """
     window = torch.randn(1, 1, round(duration * SAMPLE_RATE))
     functions = {name: partial(model, window) for name, model in models.items()}

@@ -1,4 +1,4 @@
-"""How fast models are, compared in one run"""
+"""Measure and compare the speed of models"""
 
 from .measure import Measure, matrix_peak, peak_memory, take_turns
 

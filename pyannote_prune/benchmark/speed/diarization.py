@@ -1,4 +1,4 @@
-"""Where the time of a whole diarization goes"""
+"""Time a whole diarization, step by step"""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ CLASSES = {"stock": pipelines.SpeakerDiarization, "ours": DiarizationPipeline}
 
 
 def make_pipelines(name: str, device: str = "cpu") -> dict[str, Pipeline]:
-    """Pipeline of pyannote.audio, and ours, with the same parts
+    """Make the pipeline of pyannote.audio, and ours, from the same parts
 
     Parameters
     ----------
     name : str
-        Preset (random weights), or checkpoint. Speaker embeddings are those of a WeSpeaker ResNet34
-        of random weights: time does not depend on them.
+        Preset (random weights), or checkpoint. The speaker embedding is a WeSpeaker ResNet34 with
+        random weights: time does not depend on weights.
     device : str
     """
     torch.manual_seed(0)
     segmentation, embedding = load(name), WeSpeakerResNet34().eval()
     if segmentation.specifications.powerset:
         with torch.no_grad():
-            # random weights could hear nothing
+            # random weights could find no speech in any frame
             segmentation.classifier.bias[0] -= 10.0
     found = {}
     for title, make in CLASSES.items():
@@ -76,7 +76,7 @@ def measure_diarization(
     num_rounds: int = 5,
     report: Callable[[str], None] = lambda step: None,
 ) -> dict[str, Any]:
-    """Time whole diarizations in turn
+    """Time whole diarizations, with both pipelines in turn
 
     Parameters
     ----------
@@ -87,12 +87,13 @@ def measure_diarization(
     device : str
     num_rounds : int
     report : callable
-        Called with what is going to be measured.
+        Called with "stock" or "ours" before each diarization.
 
     Returns
     -------
     results : dict
-        Seconds in all and by step, for "stock" and "ours", ratio, and whether outputs agree.
+        Total seconds, and seconds of each step, for "stock" (pyannote.audio) and "ours", their
+        ratio, and whether outputs agree.
     """
     file = {"waveform": speech(1, duration), "sample_rate": SAMPLE_RATE}
     both = make_pipelines(name, device)

@@ -1,4 +1,4 @@
-"""Everything that `pyannote-prune benchmark speed` measures"""
+"""Measurements of `pyannote-prune benchmark speed`"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .training import distillation_step
 
 
 def speech(batch_size: int, duration: float, device: str = "cpu") -> Tensor:
-    """Windows of the conversation that pyannote.audio ships, repeated as needed
+    """Cut windows from the sample conversation of pyannote.audio, repeated as needed
 
     Returns
     -------
@@ -58,7 +58,7 @@ def measure_speed(
     device : str
     num_rounds : int
     report : callable
-        Called with what is going to be measured.
+        Called with a description of each case before it is measured.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def bind(subject: Subject, waveforms: Tensor) -> Callable[[], object]:
 
 
 def deviation(model: WavLMSegmentation, waveforms: Tensor) -> dict[str, float]:
-    """How far bfloat16 is from single precision
+    """Measure how outputs in bfloat16 deviate from single precision
 
     Returns
     -------
@@ -136,7 +136,7 @@ def measure_training(
     Returns
     -------
     results : dict
-        Seconds of both, their ratio, and the memory that a step takes beyond weights.
+        Seconds of both, their ratio, and peak memory of a step in addition to weights.
     """
     waveforms = speech(batch_size, duration, device)
     yardstick = load(f"transformers-{preset}").to(device)
@@ -160,7 +160,7 @@ def measure_training(
 
 
 def describe_machine(device: str) -> str:
-    """What numbers are worth nothing without"""
+    """Describe the machine, on which times depend"""
     if torch.device(device).type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     return f"{torch.get_num_threads()} threads of {os.cpu_count()} cores, " + (

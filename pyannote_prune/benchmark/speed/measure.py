@@ -1,4 +1,4 @@
-"""Time and memory"""
+"""Measure time and memory"""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-# side of the matrices whose product is what a processor does at best
+# side of square matrices, large enough for their product to reach the peak of a processor
 SIDE = 2048
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Times of one thing
+    """Summary of the times of a function
 
     Parameters
     ----------
@@ -38,15 +38,15 @@ class Measure:
 def take_turns(
     functions: Mapping[str, Callable[[], object]], num_rounds: int, device: str = "cpu"
 ) -> dict[str, Measure]:
-    """Time functions in turn, so that whatever else the machine does concerns all of them
+    """Time functions in turn, so that a busy machine slows all of them down alike
 
     Parameters
     ----------
     functions : dict of callable
     num_rounds : int
-        Number of times that each of them is called, after one more which does not count.
+        Number of timed calls of each function, after a first call that does not count.
     device : str, optional
-        Where they run.
+        Device on which functions run.
     """
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(num_rounds + 1):
@@ -60,7 +60,7 @@ def take_turns(
 
 
 def summarize(times: list[float]) -> Measure:
-    """Median and quartiles"""
+    """Compute median and quartiles"""
     if len(times) == 1:
         return Measure(times[0], times[0], times[0])
     lowest, median, highest = statistics.quantiles(times, n=4, method="inclusive")
@@ -68,20 +68,20 @@ def summarize(times: list[float]) -> Measure:
 
 
 def synchronize(device: str):
-    """Wait for what was sent to a device"""
+    """Wait for a device to finish"""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def matrix_peak(dtype: torch.dtype, device: str = "cpu", num_rounds: int = 7) -> float:
-    """Multiply-accumulate operations per second of a product of large matrices"""
+    """Measure multiply-accumulate operations per second of a product of large matrices"""
     one, other = torch.randn(2, SIDE, SIDE, device=device).to(dtype)
     measure = take_turns({"product": lambda: one @ other}, num_rounds, device)["product"]
     return SIDE**3 / measure.seconds
 
 
 def peak_memory(function: Callable[[], object], device: str = "cpu") -> int:
-    """Memory, in bytes, that a function takes at its peak, beyond what is there before"""
+    """Measure peak memory of a function, in bytes, in addition to memory in use before"""
     if torch.device(device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -105,8 +105,8 @@ def peak_memory(function: Callable[[], object], device: str = "cpu") -> int:
 
 
 def give_back_memory():
-    """Have the system take back what was freed: it would be used again, unnoticed"""
+    """Return freed memory to the system: reusing it would not be measured"""
     gc.collect()
-    # glibc alone has this function
+    # only glibc has this function
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Tables of what was measured"""
+"""Tables of measurements"""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SPEED_COLUMNS = (
     "RTF",
     "Share of peak",
     "Memory (MB)",
-    "Against the first one",
+    "Speed-up over the first",
 )
 
 
 def speed_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Cells, in the order of SPEED_COLUMNS"""
+    """Make rows of the table, with cells in the order of SPEED_COLUMNS"""
     rows, first = [], {}
     for row in results["rows"]:
         case = (row["batch_size"], row["duration"])
@@ -43,9 +43,9 @@ def speed_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def speed_markdown(results: Mapping[str, Any]) -> str:
-    """Table, and what it takes to understand it"""
+    """Make a table in Markdown, with machine, peaks and deviations"""
     peaks = ", ".join(f"{2 * v / 1e9:.0f} GFLOP/s in {k}" for k, v in results["peak"].items())
-    lines = [f"{results['machine']}. Products of matrices: {peaks}.", ""]
+    lines = [f"{results['machine']}. Peak of matrix products: {peaks}.", ""]
     lines += [markdown_table(SPEED_COLUMNS, speed_rows(results), num_texts=3)]
     for name, found in results["deviations"].items():
         lines.append(
@@ -61,12 +61,12 @@ def training_markdown(results: Mapping[str, Any]) -> str:
         f"{results['batch_size']} x {results['duration']:g} s) takes "
         f"{results['step']['seconds']:.2f} s, {results['ratio']:.2f} times three forward passes of "
         f"`transformers` ({results['yardstick']['seconds']:.2f} s), and "
-        f"{results['memory'] / 1e9:.1f} GB beyond weights and what optimizers keep.\n"
+        f"{results['memory'] / 1e9:.1f} GB in addition to weights and optimizer states.\n"
     )
 
 
 def diarization_markdown(results: Mapping[str, Any]) -> str:
-    """Time of each step, for both pipelines"""
+    """Make a table in Markdown: time of each step, with both pipelines"""
     seconds, steps = results["seconds"], results["steps"]
     rows: Sequence[tuple[str, ...]] = [
         (step, f"{steps['stock'][step]:.1f}", f"{steps['ours'].get(step, 0.0):.1f}")

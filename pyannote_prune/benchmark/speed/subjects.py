@@ -1,4 +1,4 @@
-"""What is timed: encoders and whole models, by name"""
+"""Networks to time: encoders and whole models, by name"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ...wavlm.presets import PRESETS
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-# dense encoders of `transformers`, to compare with
+# baselines: dense encoders of `transformers`
 YARDSTICKS = {"transformers-base": "base", "transformers-large": "large"}
 
 
@@ -31,13 +31,13 @@ class Subject:
     Parameters
     ----------
     name : str
-        As it was asked for.
+        Preset, yardstick, or path of a checkpoint.
     part : {"encoder", "model"}
     dtype : {"float32", "bfloat16"}
     run : callable
         From waveforms, (batch_size, num_samples), to outputs.
     macs_per_second : int or None
-        Multiply-accumulate operations for one second of audio, where they are counted.
+        Multiply-accumulate operations per second of audio, or None if they are not counted.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Subject:
 
 
 def load(name: str) -> WavLMSegmentation | transformers.WavLMModel:
-    """Preset or yardstick (random weights), or checkpoint
+    """Make a preset or yardstick (random weights), or load a checkpoint
 
     Raises
     ------
     ValueError
-        If there is no such thing.
+        If there is no such model.
     """
     if name in YARDSTICKS:
         return transformers.WavLMModel(yardstick_config(YARDSTICKS[name])).eval()
@@ -76,7 +76,7 @@ def load(name: str) -> WavLMSegmentation | transformers.WavLMModel:
 
 
 def yardstick_config(preset: str) -> transformers.WavLMConfig:
-    """Configuration of `transformers` for a dense preset"""
+    """Make the configuration of `transformers` for a dense preset"""
     config = WavLMConfig.preset(preset)
     is_large = config.conv_norm == "layer"
     return transformers.WavLMConfig(
@@ -90,7 +90,7 @@ def yardstick_config(preset: str) -> transformers.WavLMConfig:
 
 
 def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str]) -> list[Subject]:
-    """What there is to time of a network
+    """List parts and precisions of a network to time
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str])
     parts : list of str
         "encoder", "model".
     dtypes : list of str
-        Names of precisions. That of `transformers` is always float32.
+        Names of precisions. `transformers` always runs in float32.
     """
     if name in YARDSTICKS:
         return [Subject(name, "encoder", "float32", network, None)]
@@ -114,7 +114,7 @@ def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str])
 
 
 def runner(model: WavLMSegmentation, part: str, dtype: str) -> Callable[[Tensor], object]:
-    """Function that runs a model, or its encoder, in some precision"""
+    """Make a function that runs a model, or its encoder, in a precision"""
     view = model.in_precision(None if dtype == "float32" else DTYPES[dtype])
     if part == "encoder":
         return view.wavlm

@@ -1,4 +1,4 @@
-"""One step of distillation-pruning"""
+"""Step of distillation-pruning, to be timed"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...wavlm.gates import gates_of
 
 
 def distillation_step(preset: str, waveforms: Tensor) -> Callable[[], None]:
-    """Function that runs one step of what `DistillationPruning` does, without its data
+    """Make a function that runs one step of `DistillationPruning`, without loading data
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ def test_stopped_command_takes_its_arms_along(voices, tmp_path):
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 143, output
-    assert output.splitlines()[-1] == "Stopped by SIGTERM: the same command goes on from there."
+    assert output.splitlines()[-1] == "Stopped by SIGTERM: run the same command again to resume."
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     assert not list((tmp_path / "run" / "arms").glob("*/result.json"))
