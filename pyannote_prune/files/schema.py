@@ -43,7 +43,7 @@ class _Loader(yaml.SafeLoader):
             problem = f"found {shorten(node.value)}, which is no {kind} ({reason})"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node, seen = super().compose_mapping_node(anchor), []
         for key, _ in node.value:
             if key.value in seen:
@@ -107,7 +107,7 @@ def section(cls: type, plain: Any, key: str = "") -> Any:
 
 def _value(value: Any, hint: Any, rules: Mapping[str, Any], key: str) -> Any:
     """Convert a value to (one of) the annotated types, and check rules"""
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return section(hint, value, key)
     for option in _options(hint):
         kind = get_origin(option) or option
@@ -142,7 +142,7 @@ def _cast(value: Any, kind: type) -> Any:
         return Path(value)
     if not isinstance(value, kind):
         raise TypeError
-    if kind is int and abs(value) >= 2**63:  # PyTorch has no such integer
+    if isinstance(value, int) and abs(value) >= 2**63:  # PyTorch has no such integer
         raise OverflowError
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -29,8 +29,10 @@ from .contents import TASK_MODULES, without_task_modules
 from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors
 from .samples import CheckedAudio
-from .specifications import with_plain_classes
+from .specifications import class_names, single_specifications, with_plain_classes
 from .validation import ValidationOfAllProcesses
+
+TASK: property = vars(Model)["task"]
 
 
 class WavLMSegmentation(ValidationOfAllProcesses, Model):
@@ -97,6 +99,10 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         "dropout": 0.1,
     }
 
+    # made by `build`, once there are specifications
+    classifier: nn.Linear
+    activation: nn.Module
+
     def __init__(
         self,
         wavlm: str | Path | WavLMConfig | Mapping[str, Any],
@@ -139,22 +145,21 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         self.norm = nn.LayerNorm(dim)
         self.conformer = Conformer(**conformer)
 
-    @Model.task.setter
+    @TASK.setter
     def task(self, task: Task | None) -> None:
         """Assign another task, and remove the modules that the previous one added to the model"""
         for name in TASK_MODULES:
             if hasattr(self, name):
                 delattr(self, name)
-        Model.task.fset(self, task)
+        TASK.__set__(self, task)
 
     @property
     def dimension(self) -> int:
         """Number of output classes"""
-        if isinstance(self.specifications, tuple):
-            raise ValueError("WavLMSegmentation does not support multi-tasking.")
-        if self.specifications.powerset:
-            return self.specifications.num_powerset_classes
-        return len(self.specifications.classes)
+        specifications = single_specifications(self)
+        if specifications.powerset:
+            return specifications.num_powerset_classes
+        return len(class_names(specifications))
 
     def build(self) -> None:
         keeps_head = getattr(self.task, "keeps_head", False) and hasattr(self, "classifier")
@@ -164,8 +169,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
                 f"train the classifier, found {self.classifier.out_features}: make the model from "
                 "the teacher of the task, with `gate(teacher)`."
             )
-        self.classifier = nn.Linear(self.hparams.conformer["input_dim"], self.dimension)
-        self.activation = self.default_activation()
+        self.classifier = nn.Linear(self.hparams["conformer"]["input_dim"], self.dimension)
+        self.activation = cast(nn.Module, self.default_activation())
 
     def num_frames(self, num_samples: int) -> int:
         """Compute number of output frames
@@ -287,7 +292,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
         Tasks of this package have such a method, tasks of pyannote.audio do not.
         """
-        callbacks = list(super().configure_callbacks())
+        theirs = super().configure_callbacks()
+        callbacks = [theirs] if isinstance(theirs, lightning.Callback) else list(theirs)
         if hasattr(self.task, "configure_callbacks"):
             callbacks += self.task.configure_callbacks()
         return callbacks
@@ -301,13 +307,14 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         """
         if hasattr(self.task, "configure_optimizers"):
             return self.task.configure_optimizers()
-        wavlm, rest = [], []
+        wavlm: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
                 (wavlm if name.startswith("wavlm.") else rest).append(parameter)
         groups = [
-            {"params": wavlm, "lr": self.hparams.wavlm_learning_rate},
-            {"params": rest, "lr": self.hparams.learning_rate},
+            {"params": wavlm, "lr": self.hparams["wavlm_learning_rate"]},
+            {"params": rest, "lr": self.hparams["learning_rate"]},
         ]
         return torch.optim.AdamW([group for group in groups if group["params"]])
 

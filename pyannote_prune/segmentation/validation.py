@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning
 import torch
+from pyannote.audio.core.model import Model
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 from torchmetrics import MeanMetric
 
 
-class ValidationOfAllProcesses(lightning.LightningModule):
+class ValidationOfAllProcesses(Model):
     """Mixin for models: average validation values over all samples, each counted once
 
     pyannote.audio (4.0.7) logs the loss of each process alone, and Lightning (2.6) repeats samples

@@ -86,7 +86,10 @@ class BestCheckpoints(ModelCheckpoint):
             raise ValueError(f"`mode` must be in {modes} if {after_peak=}, found {mode!r}.")
         check_at_least(0, first_epoch=first_epoch)
         check_at_least(1, num_best=num_best, patience=patience)
-        options = {"auto_insert_metric_name": False, "save_on_train_epoch_end": False}
+        options: dict[str, Any] = {
+            "auto_insert_metric_name": False,
+            "save_on_train_epoch_end": False,
+        }
         options |= {"mode": mode, "save_top_k": num_best}
         super().__init__(dirpath, "epoch-{epoch:03d}", monitor, **options)
         self.first_epoch, self.after_peak, self.patience = first_epoch, after_peak, patience

@@ -12,16 +12,18 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.utilities import rank_zero_only
+from pyannote.audio import Model
+from pyannote.audio.core.task import Task
 from torch.utils.data import get_worker_info
 
 from ..data.protocol import check_protocol
 from ..files.atomic import draft_of, writing
+from .devices import process_rank
 from .pyannote_repairs import act_as_worker
 from .workers import num_batches_seen
 
 
-class ResumableSamples:
+class ResumableSamples(Task):
     """Mixin for pyannote.audio's tasks: skip training samples that were seen before an interruption
 
     pyannote.audio derives the samples of each worker from global seed, rank, worker and epoch.
@@ -37,6 +39,8 @@ class ResumableSamples:
         Before training, if there is nothing to train on.
     """
 
+    model: Model
+
     def __init__(self, *args: Any, folder: Path | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.folder = folder
@@ -49,7 +53,7 @@ class ResumableSamples:
         """Prepare data, or raise an error that names the file to correct"""
         if self.folder is not None:
             # called in the first process of each machine
-            if rank_zero_only.rank > 0:
+            if process_rank() > 0:
                 return
             self.cache = draft_of(self.folder / "data")
         try:
@@ -111,6 +115,7 @@ class SeedEachStep(lightning.Callback):
         batch: Any,
         batch_idx: int,
     ):
+        assert self.seed is not None  # since `on_fit_start`
         place = (trainer.global_rank, trainer.current_epoch, batch_idx)
         torch.manual_seed(step_seed(self.seed, *place))
 
