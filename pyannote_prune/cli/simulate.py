@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.progress import MofNCompleteColumn, Progress
@@ -48,7 +48,7 @@ def simulate(
     ] = DEFAULT.overlap,
     snr: Annotated[
         tuple[float, float], typer.Option(help="Lowest and highest signal-to-noise ratio, in dB.")
-    ] = DEFAULT.snr,
+    ] = cast(tuple[float, float], DEFAULT.snr),
     clean: Annotated[bool, typer.Option("--clean", help="Without any noise.")] = False,
     t60: Annotated[
         tuple[float, float], typer.Option(help="Shortest and longest reverberation time, in s.")
@@ -70,7 +70,7 @@ def simulate(
             "file, the second one is the name of a protocol that it defines."
         )
     statistics = None
-    if like is not None:
+    if like is not None and protocol is not None:
         # without preprocessors: nothing is asked of audio
         real = load_protocol(like, protocol, preprocessors={})
         check_references(real, "train")

@@ -100,12 +100,12 @@ def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False)
     seen: dict[str, str] = {}
     for subset in TRAINING_SUBSETS:
         check_references(protocol, subset)
-        with naming_subset(subset, _name(protocol)):
+        with naming_subset(subset, protocol_name(protocol)):
             files = getattr(protocol, subset)()
             doubts = _check_recordings(files, duration, seen, in_memory)
         if doubts:
             more = f", and {len(doubts) - 5} more doubts" if len(doubts) > 5 else ""
-            place = f"In the {subset} set of {_name(protocol)}"
+            place = f"In the {subset} set of {protocol_name(protocol)}"
             warnings.warn(f"{place}, {', '.join(doubts[:5])}{more}.", stacklevel=2)
 
 
@@ -118,13 +118,13 @@ def check_references(protocol: Protocol, subset: str) -> None:
         If pyannote.database cannot read one of them, or would misread it: the message names file
         and line.
     """
-    with naming_subset(subset, _name(protocol)):
+    with naming_subset(subset, protocol_name(protocol)):
         for text in text_files(protocol, subset):
             text.check()
 
 
-def _name(protocol: Any) -> str:
-    # registries set it, on protocols of classes that do not declare it
+def protocol_name(protocol: Any) -> str:
+    """Name of a protocol, which registries set: its class does not declare it"""
     return protocol.name
 
 

@@ -7,10 +7,10 @@ import operator
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, field, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, NoReturn, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -24,6 +24,15 @@ BOUNDS = {
 }
 KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 KINDS |= {tuple: "a list", dict: "a dictionary", NoneType: "null"}
+
+
+class Dataclass(Protocol):
+    """Any dataclass"""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Section = TypeVar("Section", bound=Dataclass)
 
 
 def rule(default: Any = MISSING, **rules: Any) -> Any:
@@ -68,7 +77,7 @@ def read_yaml(path: Path, what: str = "the YAML of a recipe") -> Any:
         raise ValueError(f"{path}{line}: not {what}: {problem or error}.") from error
 
 
-def section(cls: type, plain: Any, key: str = "") -> Any:
+def section(cls: type[Section], plain: Any, key: str = "") -> Section:
     """Build a dataclass from a dictionary, with all keys and values checked
 
     Parameters

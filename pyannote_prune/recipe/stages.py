@@ -13,7 +13,6 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities import rank_zero_only
 from pyannote.database.protocol.protocol import Protocol
 
 from ..files.folders import write_json
@@ -29,7 +28,7 @@ from ..training.average import average_checkpoints
 from ..training.best_checkpoints import BestCheckpoints, Near
 from ..training.checkpoint_io import WholeCheckpointIO
 from ..training.clipping import PercentileGradientClipping
-from ..training.devices import world_size
+from ..training.devices import process_rank, world_size
 from ..training.logs import merge_logs
 from ..training.non_finite import SkipNonFinite
 from ..training.progress import StepProgress
@@ -113,7 +112,7 @@ class StageRun(ABC):
             As it was saved.
         """
         if not (self.folder / MODEL).is_file():
-            if rank_zero_only.rank == 0:
+            if process_rank() == 0:
                 remove_pipeline(self.context.output)
             trainer, model = self._train(models)
             model, scores = self.finish(model, models)
@@ -337,7 +336,7 @@ class PruneRun(DistillationRun):
         pruning, dense = self.recipe.pruning, cost(models[0].wavlm)
         target = pruning.target_sparsity
         expected = expected_sparsity(model.wavlm, dense, pruning.objective).item()
-        if abs(expected - target) > TOLERANCE and rank_zero_only.rank == 0:
+        if abs(expected - target) > TOLERANCE and process_rank() == 0:
             logger.warning(
                 "Sparsity should end within %.0f points of `pruning.target_sparsity` (%.1f %%), "
                 "found %.1f %%: the rest is %s at once, which no training has made up for yet. %s",
@@ -386,7 +385,8 @@ def first_model(recipe: Recipe, **learning_rates: float) -> WavLMSegmentation:
         Hyper-parameters of the model.
     """
     if recipe.checkpoint is None:
-        return WavLMSegmentation(wavlm=recipe.wavlm, conformer=recipe.conformer, **learning_rates)
+        options: dict[str, Any] = {"wavlm": recipe.wavlm, "conformer": recipe.conformer}
+        return WavLMSegmentation(**(options | learning_rates))
     model = read_checkpoint(recipe.checkpoint)
     # a copy draws weights, and replaces them: random numbers of training must not depend on it
     with torch.random.fork_rng(devices=[]):

@@ -221,7 +221,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         hop = self.receptive_field_size(2) - size
         return frame * hop + (size - 1) / 2
 
-    def forward(self, waveforms: Tensor) -> Tensor:
+    # pyannote.audio has keywords for models with more inputs, and tuples for several tasks
+    def forward(self, waveforms: Tensor) -> Tensor:  # type: ignore[override]
         """Pass forward
 
         Parameters

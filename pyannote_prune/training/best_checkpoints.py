@@ -70,6 +70,8 @@ class BestCheckpoints(ModelCheckpoint):
         If an option is impossible, or if a value that it names is not logged.
     """
 
+    monitor: str
+
     def __init__(
         self,
         dirpath: str | Path,
@@ -121,7 +123,11 @@ class BestCheckpoints(ModelCheckpoint):
         self._stop_early(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
-        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or trainer.fast_dev_run:
+        if (
+            trainer.state.fn != TrainerFn.FITTING
+            or trainer.sanity_checking
+            or getattr(trainer, "fast_dev_run", False)
+        ):
             return
         # saving is collective: the first process decides for all
         epoch, broadcast = trainer.current_epoch, trainer.strategy.broadcast
@@ -164,7 +170,8 @@ class BestCheckpoints(ModelCheckpoint):
         return [epoch for epoch in epochs if math.isfinite(self.values[epoch])]
 
     def _path(self, epoch: int) -> Path:
-        return Path(self.format_checkpoint_name({"epoch": epoch}))
+        metrics: dict[str, Any] = {"epoch": epoch}
+        return Path(self.format_checkpoint_name(metrics))
 
     def _chosen(self, saving: int | None = None) -> list[int]:
         """Best counted epochs, best first, among those whose file exists or is being saved"""

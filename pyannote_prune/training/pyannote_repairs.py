@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -118,7 +118,7 @@ class SinglePrecisionSpeakers(Task):
     def setup_loss_func(self):
         """Replace the powerset of the model"""
         super().setup_loss_func()
-        powerset = self.model.powerset
+        powerset = cast(Powerset, self.model.powerset)
         self.model.powerset = SinglePrecisionPowerset(powerset.num_classes, powerset.max_set_size)
 
 

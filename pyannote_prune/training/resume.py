@@ -14,9 +14,10 @@ import lightning
 import torch
 from pyannote.audio import Model
 from pyannote.audio.core.task import Task
+from pyannote.database import Protocol
 from torch.utils.data import get_worker_info
 
-from ..data.protocol import check_protocol
+from ..data.protocol import check_protocol, protocol_name
 from ..files.atomic import draft_of, writing
 from .devices import process_rank
 from .pyannote_repairs import act_as_worker
@@ -40,6 +41,7 @@ class ResumableSamples(Task):
     """
 
     model: Model
+    protocol: Protocol
 
     def __init__(self, *args: Any, folder: Path | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -64,7 +66,7 @@ class ResumableSamples(Task):
             if isinstance(error, OSError):
                 raise
             raise ValueError(
-                f"pyannote.audio cannot prepare the data of {self.protocol.name} "
+                f"pyannote.audio cannot prepare the data of {protocol_name(self.protocol)} "
                 f"({type(error).__name__}: {error})."
             ) from error
 

@@ -53,10 +53,11 @@ class ModelForWorkers:
         """
         sample_rate = model.hparams["sample_rate"]
         num_samples = round(duration * sample_rate)
+        num_frames: Any = model.num_frames  # models have it, their base class does not declare it
         return cls(
             audio=model.audio,
             receptive_field=model.receptive_field,
-            num_frames_of={num_samples: model.num_frames(num_samples)},
+            num_frames_of={num_samples: num_frames(num_samples)},
             sample_rate=sample_rate,
             local_rank=model.local_rank,
             global_rank=model.global_rank,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -62,7 +62,7 @@ MUST_BE_FALSE = (
     "use_layerwise_prune",
     "aux_num_out",
 )
-CONV_NORMS = {"group_norm": "group", "layer_norm": "layer"}
+CONV_NORMS: dict[str, Literal["group", "layer"]] = {"group_norm": "group", "layer_norm": "layer"}
 
 
 def find_structure(wavlm_src: str, folder: Path) -> WavLMConfig:
@@ -140,7 +140,7 @@ def convert_config(config: Mapping[str, Any]) -> WavLMConfig:
     )
 
 
-def _conv_norm(config: Mapping[str, Any]) -> str:
+def _conv_norm(config: Mapping[str, Any]) -> Literal["group", "layer"]:
     mode = config["extractor_mode"]
     if mode not in list(CONV_NORMS):
         expected = " or ".join(map(repr, CONV_NORMS))
