@@ -55,7 +55,7 @@ def test_arguments_have_the_same_places_as_in_the_standard_pipeline(arguments):
     stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
     file, places = {"audio": SAMPLE_FILE["audio"]}, (None, None, None, lambda *_, **__: None)
     for found, expected in (
-        (ours(file, True), stock(file, True)),  # preloaded
+        (ours(dict(file), True), stock(dict(file), True)),  # preloaded
         (ours.apply(SAMPLE_FILE, *places), stock.apply(SAMPLE_FILE, *places)),  # with a hook
     ):
         assert found.speaker_diarization == expected.speaker_diarization
