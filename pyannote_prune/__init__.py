@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from .pruning import DistillationPruning, gate, prune
     from .released.diarizen import load_diarizen
     from .segmentation import WavLMSegmentation, save_checkpoint
-    from .wavlm import Cost, HardConcrete, WavLM, WavLMConfig, cost
+    from .wavlm import WavLM, WavLMConfig
+    from .wavlm.cost import Cost, cost
+    from .wavlm.gates import HardConcrete
 
 __all__ = [
     "Cost",

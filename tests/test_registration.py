@@ -1,5 +1,8 @@
 """What importing the package does, and what it is imported as"""
 
+import ast
+import inspect
+from importlib import import_module
 from pathlib import Path
 
 import pyannote.audio.models.segmentation
@@ -29,3 +32,17 @@ def test_no_public_name_hides_a_module(name):
     """`import pyannote_prune.x as module` would give something else"""
     folder = Path(pyannote_prune.__file__).parent
     assert not [*folder.glob(f"{name}.py"), *folder.glob(f"{name}/__init__.py")]
+
+
+def test_type_checkers_find_the_public_names():
+    """They read imports that are never executed"""
+    tree = ast.parse(inspect.getsource(pyannote_prune))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    found = {
+        alias.name: getattr(import_module(f"pyannote_prune.{node.module}"), alias.name, None)
+        for node in block.body
+        for alias in node.names
+    }
+    assert found == {
+        name: getattr(pyannote_prune, name) for name in pyannote_prune.__all__ if name[0] != "_"
+    }

@@ -12,7 +12,6 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 from rich.markup import escape
 
 from ..data.references import name_rule
-from ..data.subsets import SUBSETS
 from ..files.messages import shorten
 from ..pipeline.apply import Applied, apply_pipeline
 from ..pipeline.load import check_has_references, check_speakers, claim_results, load_pipeline
@@ -21,7 +20,13 @@ from ..pipeline.scores import add_score, write_scores
 from .bars import Bars
 from .errors import console, print_line, resumable, run_in
 
-Subset = Enum("Subset", {name: name for name in SUBSETS}, type=str)
+
+class Subset(str, Enum):
+    """Subset of a protocol"""
+
+    train = "train"
+    development = "development"
+    test = "test"
 
 
 @run_in(resumable)
@@ -65,9 +70,10 @@ def apply(
     if (protocol is None) == (not recordings):
         found = "both" if recordings else "nothing"
         raise ValueError(f"either `recordings` or `--protocol` must be given, found {found}.")
-    request = {}
+    request: dict[str, str] = {}
+    source: str | list[str]
     if protocol is None:
-        todo = recordings_of_paths(recordings)
+        todo = recordings_of_paths(recordings or ())
         source = sorted({str(one["audio"].resolve().parent) for one in todo})
     else:
         todo = recordings_of_protocol(database, protocol, subset.value)
@@ -142,7 +148,7 @@ def _group(errors: Mapping[str, str]) -> list[str]:
 
 def _line(applied: Applied) -> str:
     """Describe the result of a recording in one line"""
-    if applied.error is not None:
+    if applied.diarization is None:
         return f"{applied.recording['uri']}: {applied.error}"
     num_speakers = len(applied.diarization.labels())
     speakers = f"{num_speakers} speaker{'s' if num_speakers != 1 else ''}"

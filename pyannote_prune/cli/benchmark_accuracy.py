@@ -72,7 +72,8 @@ def accuracy(
             "a file, the second one is the name of a protocol that it defines."
         )
     scale = SMALL if small else FULL
-    experiment = Experiment(voices, output, scale, database and (database, protocol))
+    other = (database, protocol) if database and protocol else None
+    experiment = Experiment(voices, output, scale, other)
     if jobs is None:
         jobs = torch.cuda.device_count() or os.cpu_count() or 1
     console, arms = Console(), scale.arms(arm)

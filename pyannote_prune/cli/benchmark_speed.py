@@ -14,7 +14,6 @@ from rich.markdown import Markdown
 from ..benchmark.speed.diarization import measure_diarization
 from ..benchmark.speed.experiment import measure_speed, measure_training
 from ..benchmark.speed.report import diarization_markdown, speed_markdown, training_markdown
-from ..benchmark.speed.subjects import DTYPES
 from ..files.folders import write_json, write_text
 from ..wavlm.inference.bfloat16 import supports_bfloat16
 
@@ -29,7 +28,11 @@ class Part(str, Enum):
     model = "model"
 
 
-Dtype = Enum("Dtype", {name: name for name in DTYPES}, type=str)
+class Dtype(str, Enum):
+    """Precision of products of matrices"""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 def speed(
@@ -86,12 +89,12 @@ def speed(
         raise ValueError("`--batch` and `--window` go together, found only one of them.")
     console = Console()
     if training:
-        options = {} if batch is None else {"batch_size": batch, "duration": window}
+        options: dict[str, Any] = {} if batch is None else {"batch_size": batch, "duration": window}
         results = measure_training(device=device, num_rounds=rounds, **options)
         write(results, training_markdown(results), output / "training", console)
         return
     cases = [(1, 8.0), (4, 16.0)] if device == "cpu" else [(32, 16.0)]
-    if batch is not None:
+    if batch is not None and window is not None:
         cases = [(batch, window)]
     with console.status("Loading") as status:
         results = measure_speed(

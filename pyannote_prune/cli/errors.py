@@ -101,6 +101,6 @@ def silence_dependencies():
 
 def _is_first_process() -> bool:
     """Whether this is the first of the processes that train together"""
-    from lightning.pytorch.utilities import rank_zero_only  # takes seconds
+    from ..training.devices import process_rank  # takes seconds
 
-    return rank_zero_only.rank == 0
+    return process_rank() == 0

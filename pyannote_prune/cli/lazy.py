@@ -50,6 +50,8 @@ class LazyCommand(TyperCommand):
         First line of its help.
     """
 
+    name: str
+
     def __init__(self, name: str, module: str, summary: str):
         super().__init__(name, help=summary)
         self.module = module

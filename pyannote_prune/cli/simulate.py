@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.progress import MofNCompleteColumn, Progress
@@ -67,7 +67,7 @@ def simulate(
     ] = DEFAULT.overlap,
     snr: Annotated[
         tuple[float, float], typer.Option(help="Lowest and highest signal-to-noise ratio, in dB.")
-    ] = DEFAULT.snr,
+    ] = cast(tuple[float, float], DEFAULT.snr),
     clean: Annotated[bool, typer.Option("--clean", help="Add no noise: --snr is ignored.")] = False,
     t60: Annotated[
         tuple[float, float],
@@ -91,7 +91,7 @@ def simulate(
             "file, the second one is the name of a protocol that it defines."
         )
     statistics = None
-    if like is not None:
+    if like is not None and protocol is not None:
         # no preprocessors: audio files may be missing
         real = load_protocol(like, protocol, preprocessors={})
         check_references(real, "train")

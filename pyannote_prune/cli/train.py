@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from lightning.pytorch.utilities import rank_zero_only
 
 from ..recipe.config import Recipe
 from ..recipe.quickstart import quickstart as run_quickstart
 from ..recipe.run import RecipeRun
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.tables import structure_table
+from ..training.devices import process_rank
 from .errors import console, print_line, resumable, run_in
 from .tables import quickstart_table, stages_table
 
@@ -69,7 +69,7 @@ def train(
     folder = output or _folder_of(recipe)
     run = RecipeRun(Recipe.load(recipe), folder)
     summary = run()
-    if rank_zero_only.rank > 0:
+    if process_rank() > 0:
         return  # only the first process prints
     final = load_checkpoint(run.final)
     console.print(structure_table(final.wavlm.config, title="Structure after pruning"))

@@ -7,8 +7,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 # suffixes of the usual audio formats
 COMMON = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
@@ -54,7 +54,8 @@ def count_others(folder: Path, used: Iterable[Path], recursive: bool = False) ->
         Such as "2 .txt, 1 without suffix, 3 sub-folders": empty when there are none. Hidden files
         do not count.
     """
-    used, suffixes, num_folders = set(used), Counter(), 0
+    used, num_folders = set(used), 0
+    suffixes: Counter[str] = Counter()
     for path in folder.rglob("*") if recursive else folder.iterdir():
         if any(part.startswith(".") for part in path.relative_to(folder).parts) or path in used:
             continue
@@ -92,7 +93,7 @@ def _escape(character: str) -> str:
 
 
 @contextmanager
-def decodable(path: Path) -> Iterator[Path | BinaryIO]:
+def decodable(path: Path) -> Iterator[Path | BufferedReader]:
     """Open a recording whose path decoders refuse, since it is not UTF-8: others stay paths"""
     try:
         str(path).encode()

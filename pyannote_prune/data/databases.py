@@ -101,7 +101,7 @@ def _ordinary(method: Callable | None) -> Iterator[Callable | None]:
     """Methods of ordinary protocols that a method calls, at any depth"""
     if _is_compound(method):  # of the registry of the whole process
         parts = _parts(registry, _entries(method))
-    elif getattr(method, "func", None) is _iterate_parts:
+    elif isinstance(method, partial) and method.func is _iterate_parts:
         parts = _parts(*method.args)
     else:
         yield method

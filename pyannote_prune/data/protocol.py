@@ -13,7 +13,7 @@ from typing import Any
 
 from pyannote.audio.core.task import Scopes
 from pyannote.core import Annotation, Segment, Timeline
-from pyannote.database import FileFinder, Protocol, ProtocolFile
+from pyannote.database import FileFinder, Preprocessors, Protocol, ProtocolFile
 
 from ..files.messages import did_you_mean, printable, shorten
 from ..files.schema import read_yaml, refuse
@@ -31,7 +31,7 @@ TOLERANCE = 0.1
 
 
 def load_protocol(
-    database: Path, name: str, preprocessors: Mapping[str, Any] | None = None
+    database: Path, name: str, preprocessors: Preprocessors | None = None
 ) -> Protocol:
     """Load a protocol of a `database.yml`, apart from other databases of the process
 
@@ -100,12 +100,12 @@ def check_protocol(protocol: Protocol, duration: float, in_memory: bool = False)
     seen: dict[str, str] = {}
     for subset in TRAINING_SUBSETS:
         check_references(protocol, subset)
-        with naming_subset(subset, protocol.name):
+        with naming_subset(subset, protocol_name(protocol)):
             files = getattr(protocol, subset)()
             doubts = _check_recordings(files, duration, seen, in_memory)
         if doubts:
             more = f", and {len(doubts) - 5} more doubts" if len(doubts) > 5 else ""
-            place = f"In the {subset} set of {protocol.name}"
+            place = f"In the {subset} set of {protocol_name(protocol)}"
             warnings.warn(f"{place}, {', '.join(doubts[:5])}{more}.", stacklevel=2)
 
 
@@ -118,9 +118,14 @@ def check_references(protocol: Protocol, subset: str) -> None:
         If pyannote.database cannot read one of them, or would misread it: the message names file
         and line.
     """
-    with naming_subset(subset, protocol.name):
+    with naming_subset(subset, protocol_name(protocol)):
         for text in text_files(protocol, subset):
             text.check()
+
+
+def protocol_name(protocol: Any) -> str:
+    """Name of a protocol, which registries set: its class does not declare it"""
+    return protocol.name
 
 
 @contextmanager
@@ -161,7 +166,7 @@ def _check_recordings(
         Suspicions, for a warning.
     """
     longest, doubts, uris, silent = (0.0, "nothing"), [], set(), set()
-    here = {}
+    here: dict[str, str] = {}
     for file in files:
         _check_keys(file)
         uri, regions, annotation = file["uri"], annotated_audio(file), file["annotation"]
@@ -187,10 +192,10 @@ def _check_recordings(
         )
     if longest[0] < duration:
         # rounded down: 2.00 s would not be shorter than 2 s
-        found = math.floor(100 * longest[0]) / 100
+        rounded = math.floor(100 * longest[0]) / 100
         raise ValueError(
             f"`duration` must be at most the length of annotated regions, found {duration:g} s: "
-            f"the longest one has {found:.2f} s (in {longest[1]!r}). Use shorter windows."
+            f"the longest one has {rounded:.2f} s (in {longest[1]!r}). Use shorter windows."
         )
     return doubts
 

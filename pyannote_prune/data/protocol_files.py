@@ -110,6 +110,10 @@ def without_references(file: Mapping[str, Any]) -> Mapping[str, Any]:
     """Same recording without its references, which are not read"""
     if not isinstance(file, ProtocolFile):
         return {key: value for key, value in file.items() if key not in REFERENCES}
+    return _without_references(file)
+
+
+def _without_references(file: ProtocolFile) -> ProtocolFile:
     precomputed, lazy = abs(file), dict(file.lazy)
     for key in REFERENCES:
         precomputed.pop(key, None)
@@ -192,6 +196,6 @@ def _preprocess(protocol: Protocol, file: ProtocolFile, fault: str | None) -> Pr
         # loaders raise errors of any kind
         except Exception as error:
             fault = f"{type(error).__name__}: {error}"
-    found = protocol.preprocess(without_references(file))
+    found = protocol.preprocess(_without_references(file))
     found[WRONG_REFERENCE] = fault
     return found

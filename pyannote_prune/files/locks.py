@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +17,10 @@ from .clutter import LOCK
 from .folders import check_new
 from .messages import shorten
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 
 logger = logging.getLogger(__name__)
@@ -104,13 +104,13 @@ def _acquire(path: Path) -> int | None:
 def _lock(descriptor: int) -> bool:
     """Try to lock, and return whether this process now has the lock"""
     try:
-        if fcntl is not None:
-            # `flock` would be inherited by workers, which may outlive this process
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
+        if sys.platform == "win32":
             os.lseek(descriptor, PLACE, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             os.lseek(descriptor, 0, os.SEEK_SET)
+        else:
+            # `flock` would be inherited by workers, which may outlive this process
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in HELD:
             return False

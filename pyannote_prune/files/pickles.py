@@ -18,7 +18,7 @@ from .sources import check_is_file
 SAFE_CLASSES = [Specifications, Problem, Resolution, TorchVersion]
 # For the whole process, as Lightning also has to load them (`Trainer.fit(model, ckpt_path=...)`):
 # `torch.serialization.safe_globals` in `read_safely` would remove them from the list on its exit.
-torch.serialization.add_safe_globals(SAFE_CLASSES)
+torch.serialization.add_safe_globals([*SAFE_CLASSES])
 
 
 def write_atomically(content: Any, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TextIO
 
 from .atomic import atomic_write
 
@@ -74,15 +74,11 @@ def _is_replaced(stamp: Stamp, known: Stamp | None, result: Path) -> bool:
     return stamp.modified > result.stat().st_mtime_ns if known is None else stamp != known
 
 
-# names of files may have bytes that are no text
-TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-
-
 def _read(record: Path) -> dict[str, Stamp]:
     if not record.is_file():
         return {}
     try:
-        with record.open(**TEXT) as lines:
+        with _open(record, "r") as lines:
             rows = [*csv.DictReader(lines)]
         return {r["name"]: Stamp(r["file"], int(r["size"]), int(r["modified"])) for r in rows}
     except (KeyError, TypeError, ValueError, csv.Error) as error:
@@ -93,7 +89,12 @@ def _read(record: Path) -> dict[str, Stamp]:
 
 
 def _write(record: Path, stamps: Mapping[str, Stamp]) -> None:
-    with atomic_write(record) as draft, draft.open("w", **TEXT) as file:
+    with atomic_write(record) as draft, _open(draft, "w") as file:
         writer = csv.writer(file)
         writer.writerow(("name", *Stamp._fields))
         writer.writerows((name, *stamp) for name, stamp in stamps.items())
+
+
+def _open(path: Path, mode: Literal["r", "w"]) -> TextIO:
+    # names of files may have bytes that are no text
+    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")

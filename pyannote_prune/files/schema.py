@@ -7,10 +7,10 @@ import operator
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, field, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, NoReturn, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -24,6 +24,15 @@ BOUNDS = {
 }
 KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 KINDS |= {tuple: "a list", dict: "a dictionary", NoneType: "null"}
+
+
+class Dataclass(Protocol):
+    """Any dataclass"""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Section = TypeVar("Section", bound=Dataclass)
 
 
 def rule(default: Any = MISSING, **rules: Any) -> Any:
@@ -43,7 +52,7 @@ class _Loader(yaml.SafeLoader):
             problem = f"found {shorten(node.value)}, which is no {kind} ({reason})"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node, seen = super().compose_mapping_node(anchor), []
         for key, _ in node.value:
             if key.value in seen:
@@ -68,7 +77,7 @@ def read_yaml(path: Path, what: str = "the YAML of a recipe") -> Any:
         raise ValueError(f"{path}{line}: not {what}: {problem or error}.") from error
 
 
-def section(cls: type, plain: Any, key: str = "") -> Any:
+def section(cls: type[Section], plain: Any, key: str = "") -> Section:
     """Build a dataclass from a dictionary, with all keys and values checked
 
     Parameters
@@ -107,9 +116,11 @@ def section(cls: type, plain: Any, key: str = "") -> Any:
 
 def _value(value: Any, hint: Any, rules: Mapping[str, Any], key: str) -> Any:
     """Convert a value to (one of) the annotated types, and check rules"""
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return section(hint, value, key)
     for option in _options(hint):
+        if isinstance(option, type) and is_dataclass(option) and isinstance(value, Mapping):
+            return section(option, value, key)
         kind = get_origin(option) or option
         if kind is tuple and isinstance(value, list | tuple):
             return _items(value, get_args(option)[0], rules, key)
@@ -142,7 +153,7 @@ def _cast(value: Any, kind: type) -> Any:
         return Path(value)
     if not isinstance(value, kind):
         raise TypeError
-    if kind is int and abs(value) >= 2**63:  # PyTorch has no such integer
+    if isinstance(value, int) and abs(value) >= 2**63:  # PyTorch has no such integer
         raise OverflowError
     return value
 
@@ -161,7 +172,9 @@ def _expected(hint: Any, rules: Mapping[str, Any]) -> str:
         return rules["expected"]
     if "choices" in rules and hint is str:
         return f"one of {', '.join(map(repr, rules['choices']))}"
-    kinds = " or ".join(KINDS[get_origin(option) or option] for option in _options(hint))
+    kinds = " or ".join(
+        KINDS.get(get_origin(option) or option, KINDS[dict]) for option in _options(hint)
+    )
     bounds = " and ".join(f"{words} {rules[b]}" for b, (_, words) in BOUNDS.items() if b in rules)
     return f"{kinds}, {bounds}" if bounds else kinds
 

@@ -112,7 +112,7 @@ def _diarize(
     recording: Mapping[str, Any],
     path: Path,
     hook: Callable | None,
-    options: Mapping[str, int],
+    options: Mapping[str, Any],
 ) -> None:
     uri = recording["uri"]
     if {*uri} & {*" \t\r\n"}:
@@ -127,7 +127,7 @@ def _diarize(
         # our class does both by itself
         is_ours = isinstance(pipeline, DiarizationPipeline)
         readable = readable if is_ours else decoded(readable)
-        output = pipeline(readable, hook=hook, **options)
+        output: Any = pipeline(readable, hook=hook, **options)
         if not is_ours and isinstance(pipeline, pipelines.SpeakerDiarization):
             output = crop_to_audio(output, readable)
     if has_reference:
@@ -137,8 +137,8 @@ def _diarize(
     if hasattr(output, "serialize"):
         write_json(output.serialize(), path.with_name(f"{uri}.json"))
     # last: a recording with an RTTM is complete
-    with atomic_write(path) as draft, draft.open("w", encoding="utf-8") as file:
-        diarization.write_rttm(file)
+    with atomic_write(path) as draft, draft.open("w", encoding="utf-8") as rttm:
+        diarization.write_rttm(rttm)
 
 
 @contextmanager

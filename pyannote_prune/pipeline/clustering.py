@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pyannote.audio.pipelines import clustering
 from pyannote.core import SlidingWindowFeature
@@ -9,7 +11,7 @@ from pyannote.core import SlidingWindowFeature
 from .settings import MIN_CLEAN_RATIO
 
 
-class CleanSpeechFilter:
+class CleanSpeechFilter(clustering.BaseClustering):
     """Mixin for clusterings of pyannote.audio: choose embeddings by their amount of clean speech
 
     Embeddings of speakers who speak alone for long enough in their window are clustered, then all
@@ -20,8 +22,9 @@ class CleanSpeechFilter:
 
     min_clean_ratio = MIN_CLEAN_RATIO
 
-    def filter_embeddings(
-        self, embeddings: np.ndarray, segmentations: SlidingWindowFeature, *args, **kwargs
+    # called with segmentations, always, although they are optional in pyannote.audio
+    def filter_embeddings(  # type: ignore[override]
+        self, embeddings: np.ndarray, segmentations: SlidingWindowFeature, *args: Any, **kwargs: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Choose embeddings to cluster
 

@@ -23,6 +23,7 @@ from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.safetensors_file import is_safetensors
 from ..segmentation.samples import in_single_precision
+from ..segmentation.specifications import single_specifications
 from ..wavlm.inference.bfloat16 import supports_bfloat16
 from .clustering import CLUSTERINGS
 from .cropping import crop_to_audio
@@ -116,7 +117,8 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         self.max_speakers = max_speakers
         self.first_channel = first_channel
         self.segmentation_dtype = segmentation_dtype
-        self._model, self._device_of_view = get_segmentation_model(self), None
+        self._model = get_segmentation_model(self)
+        self._device_of_view: torch.device | None = None
         self._check_segmentation_model()
         if constrained_assignment is not None:
             self.clustering.constrained_assignment = constrained_assignment
@@ -124,11 +126,11 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             self.clustering = self._filtered_clustering(min_clean_ratio)
         if self._is_oracle:
             set_embedding(self, NoEmbedding())
-        elif share_frames and can_share_frames(get_embedding(self)):
-            set_embedding(self, SharedFramesEmbedding(get_embedding(self)))
+        elif share_frames and can_share_frames(embedding := get_embedding(self)):
+            set_embedding(self, SharedFramesEmbedding(embedding))
 
     def _check_segmentation_model(self) -> None:
-        if self.median_filter > 1 and not self._model.specifications.powerset:
+        if self.median_filter > 1 and not single_specifications(self._model).powerset:
             raise ValueError(
                 "`median_filter` must be 1 with this `segmentation` model, found "
                 f"{self.median_filter}: only powerset models give binary segmentations to filter."
@@ -145,7 +147,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
 
     def _filtered_clustering(self, min_clean_ratio: float) -> BaseClustering:
         """Same clustering, with another filter of embeddings"""
-        options = {
+        options: dict[str, Any] = {
             "metric": self.clustering.metric,
             "constrained_assignment": self.clustering.constrained_assignment,
         }
@@ -163,7 +165,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         segmentations : (num_chunks, num_frames, num_speakers) SlidingWindowFeature
         """
         if self.segmentation_dtype is not None:
-            self._set_precision()
+            self._set_precision(self.segmentation_dtype)
         segmentations = super().get_segmentations(file, hook=hook)
         if self.median_filter == 1:
             return segmentations
@@ -172,7 +174,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             segmentations.sliding_window,
         )
 
-    def _set_precision(self) -> None:
+    def _set_precision(self, name: str) -> None:
         """Segment with a view of the model in another precision: the model itself does not change
 
         The view is made again when the pipeline has moved to another device.
@@ -180,7 +182,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         device = self._model.device
         if device == self._device_of_view:
             return
-        dtype = getattr(torch, self.segmentation_dtype)
+        dtype = getattr(torch, name)
         if dtype == torch.bfloat16 and not supports_bfloat16(device):
             warnings.warn(
                 "This processor has no native bfloat16, which would be slower: running "
@@ -188,6 +190,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
                 stacklevel=3,
             )
             dtype = None
+        assert isinstance(self._model, WavLMSegmentation)  # the constructor has checked it
         set_segmentation_model(self, self._model.in_precision(dtype))
         self._device_of_view = device
 
@@ -195,11 +198,11 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         """Extract embeddings, except for oracle clustering, which does not use them"""
         return None if self._is_oracle else super().get_embeddings(*args, **kwargs)
 
-    def __call__(self, file: AudioFile | list[AudioFile], **kwargs) -> Any:
+    def __call__(self, file: AudioFile | list[AudioFile], *args: Any, **kwargs: Any) -> Any:
         """Apply the pipeline to one file or several: see `pyannote.audio.Pipeline`"""
         if isinstance(file, list):
-            file = [in_single_precision(one) for one in file]
-        return super().__call__(in_single_precision(file), **kwargs)
+            return super().__call__([in_single_precision(one) for one in file], *args, **kwargs)
+        return super().__call__(in_single_precision(file), *args, **kwargs)
 
     def default_parameters(self) -> dict[str, dict[str, float]]:
         """Parameters of pyannote/speaker-diarization-community-1, for VBx and oracle clustering
@@ -222,6 +225,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         num_speakers: int | None = None,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
+        hook: Callable | None = None,
         **kwargs,
     ):
         """Apply speaker diarization: see `pyannote.audio.pipelines.SpeakerDiarization.apply`
@@ -255,6 +259,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             num_speakers=num_speakers,
             min_speakers=min_speakers,
             max_speakers=max_speakers,
+            hook=hook,
             **kwargs,
         )
         output = crop_to_audio(output, file)
@@ -284,21 +289,22 @@ def find_safetensors(
     """
     if not isinstance(segmentation, Mapping):
         return Path(segmentation) if is_safetensors(segmentation) else None
-    checkpoint, name = segmentation.get("checkpoint"), segmentation.get("subfolder")
+    checkpoint: Any = segmentation.get("checkpoint")
+    name: Any = segmentation.get("subfolder")
     if not name:
         return find_safetensors(checkpoint)
     if not is_safetensors(name):
         return None
     if not Path(checkpoint).is_dir():
-        return Path(
-            download_from_hf_hub(
-                str(checkpoint),
-                name,
-                revision=segmentation.get("revision"),
-                cache_dir=segmentation.get("cache_dir", cache_dir),
-                token=segmentation.get("token", token),
-            )
+        # annotated as if it returned None where it raises an error
+        downloaded: Any = download_from_hf_hub(
+            str(checkpoint),
+            name,
+            revision=segmentation.get("revision"),
+            cache_dir=segmentation.get("cache_dir", cache_dir),
+            token=segmentation.get("token", token),
         )
+        return Path(downloaded)
     path = find_inside(checkpoint, name)
     if path is None:
         raise ValueError(

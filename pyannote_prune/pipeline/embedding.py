@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
     embedding : PyannoteAudioPretrainedSpeakerEmbedding
         Embedding for which `can_share_frames` is true.
     """
+
+    model_: Any  # with the two methods that `can_share_frames` looks for
 
     def __init__(self, embedding: PyannoteAudioPretrainedSpeakerEmbedding) -> None:
         super().__init__(embedding.model_, device=embedding.device)
@@ -81,7 +83,7 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         return frames
 
 
-def can_share_frames(embedding: Any) -> bool:
+def can_share_frames(embedding: Any) -> TypeGuard[PyannoteAudioPretrainedSpeakerEmbedding]:
     """Whether an embedding has frames that do not depend on the speaker"""
     return type(embedding) is PyannoteAudioPretrainedSpeakerEmbedding and all(
         callable(getattr(embedding.model_, name, None))

@@ -6,8 +6,8 @@ After an upgrade of pyannote.audio, this is the file of this room to check.
 from __future__ import annotations
 
 from pyannote.audio import Model, Pipeline, pipelines
+from pyannote.audio.core.inference import BaseInference
 from pyannote.audio.core.plda import PLDA
-from pyannote.audio.pipelines.speaker_verification import PretrainedSpeakerEmbedding
 
 # keys that the pipeline adds to a file while its parameters are optimized. With both of them in
 # place, it does not read the audio again
@@ -49,19 +49,19 @@ def set_segmentation_model(pipeline: pipelines.SpeakerDiarization, model: Model)
     pipeline._segmentation.model = model
 
 
-def get_embedding(pipeline: pipelines.SpeakerDiarization) -> PretrainedSpeakerEmbedding:
+def get_embedding(pipeline: pipelines.SpeakerDiarization) -> BaseInference:
     """Loaded speaker embedding: `pipeline.embedding` is only its name"""
     return pipeline._embedding
 
 
 def set_embedding(
-    pipeline: pipelines.SpeakerDiarization, embedding: PretrainedSpeakerEmbedding | NoEmbedding
+    pipeline: pipelines.SpeakerDiarization, embedding: BaseInference | NoEmbedding
 ) -> None:
     """Replace the loaded speaker embedding"""
     pipeline._embedding = embedding
 
 
-def get_plda(pipeline: pipelines.SpeakerDiarization) -> PLDA:
+def get_plda(pipeline: pipelines.SpeakerDiarization) -> PLDA | None:
     """Loaded PLDA: `pipeline.plda` is only its name"""
     return pipeline._plda
 

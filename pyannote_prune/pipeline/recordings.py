@@ -52,7 +52,9 @@ def recordings_of_paths(paths: Iterable[Path]) -> list[Mapping[str, Any]]:
             f"`recordings` must be audio files ({', '.join(EXTENSIONS)}) or folders of them, found "
             f"none{f' ({others})' if (others := left_out(paths)) else ''}."
         )
-    recordings = [{"uri": name_of(path.stem), "audio": path} for path in found]
+    recordings: list[Mapping[str, Any]] = [
+        {"uri": name_of(path.stem), "audio": path} for path in found
+    ]
     check_names(recordings)
     return recordings
 
@@ -106,7 +108,7 @@ def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mappi
     with naming_subset(subset, name):
         recordings = list_recordings(protocol, subset)
         check_names(recordings)
-    return recordings
+    return [*recordings]
 
 
 def check_names(recordings: Iterable[Mapping[str, Any]]) -> None:

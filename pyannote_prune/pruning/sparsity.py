@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import overload
 
 import torch
 import torch.nn as nn
@@ -18,7 +19,11 @@ from .selection import select_units
 OBJECTIVES = {"parameters": "parameters", "macs": "macs_per_second"}
 
 
-def sparsity(remaining: Cost, dense: Cost, objective: str = "parameters") -> float | Tensor:
+@overload
+def sparsity(remaining: Cost[int], dense: Cost[int], objective: str = ...) -> float: ...
+@overload
+def sparsity(remaining: Cost[Tensor], dense: Cost[int], objective: str = ...) -> Tensor: ...
+def sparsity(remaining: Cost, dense: Cost[int], objective: str = "parameters") -> float | Tensor:
     """Compute the fraction of a dense encoder that was removed
 
     Parameters
@@ -68,7 +73,7 @@ def check_target(target_sparsity: float):
         )
 
 
-def expected_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> Tensor:
+def expected_sparsity(wavlm: WavLM, dense: Cost[int], objective: str = "parameters") -> Tensor:
     """Compute the expected sparsity of a gated encoder, differentiably
 
     Returns
@@ -78,12 +83,12 @@ def expected_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") 
     return sparsity(expected_cost(wavlm), dense, objective)
 
 
-def reached_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> float:
+def reached_sparsity(wavlm: WavLM, dense: Cost[int], objective: str = "parameters") -> float:
     """Compute the sparsity of a gated encoder once it is pruned"""
     return sparsity(cost(pruned_config(wavlm)), dense, objective)
 
 
-def maximum_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -> float:
+def maximum_sparsity(wavlm: WavLM, dense: Cost[int], objective: str = "parameters") -> float:
     """Compute the sparsity of a gated encoder once all its gates are closed"""
     closed = copy.deepcopy(wavlm)
     for gates in gates_of(closed):
@@ -91,7 +96,7 @@ def maximum_sparsity(wavlm: WavLM, dense: Cost, objective: str = "parameters") -
     return reached_sparsity(closed, dense, objective)
 
 
-def check_reachable(wavlm: WavLM, target_sparsity: float, dense: Cost, objective: str):
+def check_reachable(wavlm: WavLM, target_sparsity: float, dense: Cost[int], objective: str):
     """Check that the gates of an encoder can remove as much as a target asks for
 
     Raises
@@ -153,7 +158,7 @@ class SparsityPenalty(nn.Module):
 
 
 def meet_target(
-    wavlm: WavLM, target_sparsity: float, dense: Cost, objective: str = "parameters"
+    wavlm: WavLM, target_sparsity: float, dense: Cost[int], objective: str = "parameters"
 ) -> WavLM:
     """Choose the units that stay, so that pruning a gated encoder meets a target
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn as nn
-from pyannote.database.protocol import SpeakerDiarizationProtocol
+from pyannote.database import Protocol
 from torch import Tensor
 from torch_audiomentations.core.transforms_interface import BaseWaveformTransform
 from torchmetrics import Metric
 
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
-from ..segmentation.specifications import has_specifications
+from ..segmentation.specifications import class_names, has_specifications, single_specifications
 from ..training.non_finite import zero_of
 from ..training.task import ResumableDiarization
 from ..wavlm.cost import cost
@@ -102,11 +103,13 @@ class DistillationPruning(ResumableDiarization):
     # read by `WavLMSegmentation.build`: the classifier is not trained, and must fit
     keeps_head = True
 
+    model: WavLMSegmentation
+
     not_for_workers = (*ResumableDiarization.not_for_workers, "teacher", "dense")
 
     def __init__(
         self,
-        protocol: SpeakerDiarizationProtocol,
+        protocol: Protocol,
         cache: str | None = None,
         duration: float = 10.0,
         max_speakers_per_chunk: int | None = None,
@@ -180,6 +183,11 @@ class DistillationPruning(ResumableDiarization):
         """Model that is trained"""
         return self.model
 
+    @property
+    def _penalty(self) -> SparsityPenalty:
+        """Penalty of the student, with its multipliers: see `setup_loss_func`"""
+        return cast(SparsityPenalty, self.student.loss_func)
+
     def setup_loss_func(self):
         """Check that student and teacher fit, and attach the multipliers to the student"""
         super().setup_loss_func()
@@ -198,7 +206,7 @@ class DistillationPruning(ResumableDiarization):
         weights = [p for p in self._trained() if id(p) not in others]
         groups = [{"params": weights, "lr": self.learning_rate}]
         if gates:
-            multipliers = list(self.student.loss_func.parameters())
+            multipliers = list(self._penalty.parameters())
             ascent = {"maximize": True, "lr": self.multiplier_learning_rate}
             # `PercentileGradientClipping` clips weights alone
             groups += [
@@ -230,12 +238,12 @@ class DistillationPruning(ResumableDiarization):
 
         expected = self.expected_sparsity()
         target = target_at(self._warm_up_progress(batch_idx), self.target_sparsity)
-        penalty = self.student.loss_func(expected, target)
+        penalty = self._penalty(expected, target)
         self._log("loss/sparsity", penalty)
         self._log("sparsity/expected", expected)
         self._log("sparsity/target", target)
-        self._log("lambda/1", self.student.loss_func.lambda1)
-        self._log("lambda/2", self.student.loss_func.lambda2)
+        self._log("lambda/1", self._penalty.lambda1)
+        self._log("lambda/2", self._penalty.lambda2)
         return {"loss": loss + penalty}
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int):
@@ -303,10 +311,11 @@ class DistillationPruning(ResumableDiarization):
                     f"Student and `teacher` must have the same `{name}`, found {found} and "
                     f"{expected}: the student is made from its teacher with `gate(teacher)`."
                 )
-        if self.teacher.specifications.duration != self.duration:
+        duration = single_specifications(self.teacher).duration
+        if duration != self.duration:
             raise ValueError(
                 f"`duration` must be the window length of `teacher` "
-                f"({self.teacher.specifications.duration:g} s), found {self.duration:g} s."
+                f"({duration:g} s), found {self.duration:g} s."
             )
         if self.target_sparsity is None:
             if student.units:
@@ -332,7 +341,7 @@ def _classes_of(
 
     Other classes would need another classifier, which is not trained.
     """
-    specifications = teacher.specifications if has_specifications(teacher) else None
+    specifications = single_specifications(teacher) if has_specifications(teacher) else None
     if specifications is None or specifications.powerset_max_classes is None:
         raise ValueError(
             "`teacher` must be a trained diarization model with powerset classes, found "
@@ -340,7 +349,7 @@ def _classes_of(
             "fine-tune it with pyannote.audio's `SpeakerDiarization` task first."
         )
     expected = {
-        "max_speakers_per_chunk": len(specifications.classes),
+        "max_speakers_per_chunk": len(class_names(specifications)),
         "max_speakers_per_frame": specifications.powerset_max_classes,
     }
     given = (max_speakers_per_chunk, max_speakers_per_frame)

@@ -188,7 +188,7 @@ class Export:
     @property
     def settings(self) -> DiarizationSettings:
         """Settings of the pipeline"""
-        options = {"segmentation_step": self.segmentation_step}
+        options: dict[str, Any] = {"segmentation_step": self.segmentation_step}
         if self.oracle_clustering:
             return replace(ORACLE_SETTINGS, median_filter=self.median_filter or 1, **options)
         if self.clustering == "AgglomerativeClustering":
@@ -217,9 +217,11 @@ class Recipe:
     `max_skipped_steps` steps whose loss is not finite.
     """
 
-    protocol: str = rule(
-        pattern=r"[^.\s]+\.[^.\s]+\.[^.\s]+",
-        expected="a protocol, such as 'X.SpeakerDiarization.Compound'",
+    protocol: str = field(
+        metadata={
+            "pattern": r"[^.\s]+\.[^.\s]+\.[^.\s]+",
+            "expected": "a protocol, such as 'X.SpeakerDiarization.Compound'",
+        }
     )
     database: Path = field(metadata={"expected": "the path of a `database.yml`"})
     wavlm: str | dict[str, Any] | None = field(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from ..files.atomic import atomic_write
@@ -25,8 +26,8 @@ def make_panels(widths: Sequence[float], height: float) -> tuple[Figure, Sequenc
     height : float
         In inches.
     """
-    figure = Figure(figsize=(sum(widths) + 1.5, height), dpi=150, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08, wspace=0.03)
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08, wspace=0.03)
+    figure = Figure(figsize=(sum(widths) + 1.5, height), dpi=150, layout=layout)
     return figure, figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
 
 

@@ -6,9 +6,10 @@ import itertools
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
@@ -25,6 +26,8 @@ from ..wavlm.config import WavLMConfig
 from ..wavlm.cost import Cost, cost
 from .config import Recipe
 from .run import MODEL, RecipeRun
+
+SAMPLE = cast(Mapping[str, Any], SAMPLE_FILE)
 
 # copies of the conversation: with a single one, an epoch would be a single step
 NUM_COPIES = 8
@@ -186,10 +189,10 @@ def write_data(folder: Path):
         Folder to write. Its `database.yml` defines "Sample.SpeakerDiarization.Quickstart".
     """
     folder.mkdir(parents=True)
-    reference = Reference.of(SAMPLE_FILE["annotation"], SAMPLE_FILE["annotated"])
+    reference = Reference.of(SAMPLE["annotation"], SAMPLE["annotated"])
     subsets = {"train": [f"copy{i}" for i in range(NUM_COPIES)], "development": ["sample"]}
     for uri in itertools.chain(*subsets.values()):
-        shutil.copyfile(SAMPLE_FILE["audio"], folder / f"{uri}.wav")
+        shutil.copyfile(SAMPLE["audio"], folder / f"{uri}.wav")
     write_protocol(
         folder,
         PROTOCOL,
@@ -206,12 +209,12 @@ def score(folder: Path, dense: Cost) -> Score:
     dense : Cost
         Cost of the dense encoder.
     """
-    pipeline = Pipeline.from_pretrained(folder)
-    pipeline(dict(SAMPLE_FILE))  # the first run is slower than the next ones
+    pipeline: Any = Pipeline.from_pretrained(folder)
+    pipeline(dict(SAMPLE))  # the first run is slower than the next ones
     start = time.perf_counter()
-    output = pipeline(dict(SAMPLE_FILE))
+    output = pipeline(dict(SAMPLE))
     elapsed = time.perf_counter() - start
-    reference, annotated = SAMPLE_FILE["annotation"], SAMPLE_FILE["annotated"]
+    reference, annotated = SAMPLE["annotation"], SAMPLE["annotated"]
     error_rate = DiarizationErrorRate()(reference, output.speaker_diarization, uem=annotated)
     size = cost(load_checkpoint(folder / "segmentation" / "pytorch_model.bin").wavlm)
     return Score(

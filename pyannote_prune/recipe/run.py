@@ -7,8 +7,6 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from ..data.protocol import check_protocol, load_protocol
 from ..files.atomic import remove_drafts, wait_for, writing
 from ..files.folders import write_json
@@ -17,6 +15,7 @@ from ..pipeline.export import check_parts, export_pipeline
 from ..pruning.sparsity import sparsity
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
+from ..training.devices import process_rank
 from ..wavlm.cost import cost
 from ..wavlm.huggingface import load_huggingface
 from .config import Recipe
@@ -61,7 +60,7 @@ class RecipeRun:
         self.protocol = load_protocol(recipe.database, recipe.protocol)
         context = Context(recipe, self.output, self.protocol)
         self.fine_tune, *self.later_stages = (make(context) for make in STAGE_RUNS)
-        if rank_zero_only.rank == 0 and self.output.exists():
+        if process_rank() == 0 and self.output.exists():
             with in_use(self.output):
                 check_folder(self.output, recipe)
 
@@ -83,7 +82,7 @@ class RecipeRun:
             If a file cannot be found, or written.
         """
         with ExitStack() as locks:
-            lock = nullcontext() if rank_zero_only.rank > 0 else in_use(self.output)
+            lock = nullcontext() if process_rank() > 0 else in_use(self.output)
             if self.output.is_dir():
                 locks.enter_context(lock)
                 self.check()
@@ -120,14 +119,14 @@ class RecipeRun:
         models = [] if self.fine_tune.is_wanted else [first_model(self.recipe)]
         for stage in self._wanted():
             models = [*models[:1], stage(models)]  # teacher, last model
-        if rank_zero_only.rank == 0:
+        if process_rank() == 0:
             self._conclude(models[0], models[-1])
         wait_for(self.output / SUMMARY)
         return json.loads((self.output / SUMMARY).read_text(encoding="utf-8"))
 
     def _claim(self):
         """Reserve the folder: the first process does, and others wait for it"""
-        if rank_zero_only.rank > 0:
+        if process_rank() > 0:
             wait_for(self.output / RECIPE)
             check_recipe(self.output, self.recipe)
             return

@@ -12,7 +12,6 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities import rank_zero_only
 from pyannote.database.protocol.protocol import Protocol
 
 from ..files.folders import write_json
@@ -26,7 +25,7 @@ from ..training.average import average_checkpoints
 from ..training.best_checkpoints import BestCheckpoints, Near
 from ..training.checkpoint_io import WholeCheckpointIO
 from ..training.clipping import PercentileGradientClipping
-from ..training.devices import world_size
+from ..training.devices import process_rank, world_size
 from ..training.logs import merge_logs
 from ..training.non_finite import SkipNonFinite
 from ..training.progress import StepProgress
@@ -111,7 +110,7 @@ class StageRun(ABC):
             As it was saved.
         """
         if not (self.folder / MODEL).is_file():
-            if rank_zero_only.rank == 0:
+            if process_rank() == 0:
                 remove_pipeline(self.context.output)
             trainer, model = self._train(models)
             model, scores = self.finish(model, models)
@@ -335,7 +334,7 @@ class PruneRun(DistillationRun):
         pruning, dense = self.recipe.pruning, cost(models[0].wavlm)
         target = pruning.target_sparsity
         expected = expected_sparsity(model.wavlm, dense, pruning.objective).item()
-        if abs(expected - target) > TOLERANCE and rank_zero_only.rank == 0:
+        if abs(expected - target) > TOLERANCE and process_rank() == 0:
             logger.warning(
                 "Sparsity should end within %.0f points of `pruning.target_sparsity` (%.1f %%), "
                 "found %.1f %%: the rest is %s at once, which no training has made up for yet. %s",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,7 +24,8 @@ def first_model(recipe: Recipe, **learning_rates: float) -> WavLMSegmentation:
         Hyper-parameters of the model.
     """
     if recipe.checkpoint is None:
-        return WavLMSegmentation(wavlm=recipe.wavlm, conformer=recipe.conformer, **learning_rates)
+        options: dict[str, Any] = {"wavlm": recipe.wavlm, "conformer": recipe.conformer}
+        return WavLMSegmentation(**(options | learning_rates))
     model = read_checkpoint(recipe.checkpoint)
     # a copy draws weights, and replaces them: random numbers of training must not depend on it
     with torch.random.fork_rng(devices=[]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -80,6 +81,15 @@ def _draw_heads(axes: Axes, before: WavLMConfig, after: WavLMConfig):
 
 def _cross(axes: Axes, layers: list[int]) -> list:
     """Mark layers whose block was removed"""
-    above = {"transform": axes.get_xaxis_transform(), "clip_on": False, "linestyle": "none"}
-    style = {"marker": "x", "markeredgewidth": 1.8, "color": ORANGE, "label": "whole block removed"}
+    above: dict[str, Any] = {
+        "transform": axes.get_xaxis_transform(),
+        "clip_on": False,
+        "linestyle": "none",
+    }
+    style: dict[str, Any] = {
+        "marker": "x",
+        "markeredgewidth": 1.8,
+        "color": ORANGE,
+        "label": "whole block removed",
+    }
     return axes.plot(layers, [1.04] * len(layers), **above, **style) if layers else []

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -71,7 +72,8 @@ class StageCurves:
 
 
 def _read(title: str, file: Path, start: int) -> StageCurves:
-    values, steps = {}, [0]
+    values: dict[str, list[tuple[int, float]]] = {}
+    steps = [0]
     try:
         with open(file, newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
@@ -90,7 +92,7 @@ def _draw_curves(axes: Axes, name: str, stages: Sequence[StageCurves]):
         for stage in stages:
             if panel == name and column in stage.values:
                 x, y = np.array(stage.values[column]).T
-                points = {"marker": "o", "markersize": 3} if len(x) <= 40 else {}
+                points: dict[str, Any] = {"marker": "o", "markersize": 3} if len(x) <= 40 else {}
                 axes.plot(x, PANELS[name] * y, color=color, linewidth=width, label=label, **points)
                 label = ""  # once in the legend
     label_panel(axes, "Training step", name, units=False)
@@ -107,7 +109,11 @@ def _mark_stages(panels: Sequence[Axes], stages: Sequence[StageCurves]) -> str:
     gaps = 0.15 * inch * np.arange(len(stages))  # for numbers of very short stages
     where = np.maximum.accumulate([(s.start + s.end) / 2 for s in stages] - gaps) + gaps
     for axes in panels:
-        above = {"transform": axes.get_xaxis_transform(), "ha": "center", "fontsize": 8}
+        above: dict[str, Any] = {
+            "transform": axes.get_xaxis_transform(),
+            "ha": "center",
+            "fontsize": 8,
+        }
         for x, label, stage in zip(where, labels, stages, strict=True):
             axes.text(x, 1.03, label, parse_math=False, **above)
             if stage.start:

@@ -14,7 +14,7 @@ from .model import WavLMSegmentation
 from .pytorch_file import read_pytorch
 from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors, write_tensors
-from .specifications import has_specifications, with_plain_classes
+from .specifications import has_specifications, single_specifications, with_plain_classes
 
 
 def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
@@ -42,7 +42,7 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
         )
     hparams, weights = dict(model.hparams), without_task_modules(model.state_dict())
     if is_safetensors(path):
-        contents = Contents(hparams, with_plain_classes(model.specifications), weights)
+        contents = Contents(hparams, with_plain_classes(single_specifications(model)), weights)
         write_tensors(contents, path, type(model).__name__)
         return
     checkpoint: dict[str, Any] = {

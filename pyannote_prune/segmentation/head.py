@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -72,9 +72,9 @@ class Head:
         Arguments of `torchaudio.models.Conformer`, see `WavLMSegmentation`. Without projection,
         its `input_dim` is the dimension of WavLM. Defaults to the Conformer of DiariZen, unless
         there is an LSTM.
-    lstm : LSTMOptions or dict, optional
+    lstm : LSTMOptions, optional
         Arguments of `torch.nn.LSTM`, in place of the Conformer. Needs `projection=False`.
-    linear : LinearOptions or dict, optional
+    linear : LinearOptions, optional
         Feed-forward layers before the classifier. Defaults to none.
 
     Raises
@@ -85,28 +85,20 @@ class Head:
 
     mixture: str = rule("sum", choices=MIXTURES)
     projection: bool = True
-    conformer: dict[str, Any] | None = None
-    lstm: LSTMOptions | dict[str, Any] | None = None
-    linear: LinearOptions | dict[str, Any] = LinearOptions()
+    conformer: dict[str, Any] = field(default_factory=dict)
+    lstm: LSTMOptions | None = None
+    linear: LinearOptions = LinearOptions()
 
     def __post_init__(self) -> None:
         if self.mixture not in MIXTURES:
             expected = f"one of {', '.join(map(repr, MIXTURES))}"
             refuse("head.mixture", expected, self.mixture, MIXTURES)
-        if isinstance(self.lstm, Mapping):
-            self._set(lstm=section(LSTMOptions, self.lstm, "head.lstm"))
-        if isinstance(self.linear, Mapping):
-            self._set(linear=section(LinearOptions, self.linear, "head.linear"))
         if self.lstm is None:
-            self._set(conformer=_conformer_options(self.conformer))
-        elif self.conformer is not None:
+            object.__setattr__(self, "conformer", _conformer_options(self.conformer))
+        elif self.conformer:
             refuse("head.lstm", "null when there is a Conformer", self.to_dict()["lstm"])
         elif self.projection:
             refuse("head.projection", "false with an LSTM", True)
-
-    def _set(self, **values: Any) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
 
     @classmethod
     def from_dict(cls, plain: Any) -> Head:
@@ -188,14 +180,14 @@ class Head:
         return sum(w * hidden for w, hidden in zip(weights, states, strict=True))
 
 
-def _conformer_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    for key in options or {}:
+def _conformer_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    for key in options:
         if key not in CONFORMER_OPTIONS:
             raise ValueError(
                 f"Unknown key {key!r} in `conformer`{did_you_mean(key, CONFORMER_OPTIONS)}: "
                 "it takes the arguments of `torchaudio.models.Conformer`."
             )
-    return merge_dict(CONFORMER_DEFAULTS, options)
+    return merge_dict(CONFORMER_DEFAULTS, dict(options))
 
 
 def run_conformer(conformer: Conformer, inputs: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from pyannote.audio.core.model import Model
 from pyannote.audio.core.task import Specifications, Task
 from torch import Tensor
+from torchaudio.models import Conformer
 
 from ..files.audio import SAMPLE_RATE
 from ..wavlm.config import WavLMConfig
@@ -26,8 +27,10 @@ from .head import CONFORMER_DEFAULTS, Head, run_conformer
 from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors
 from .samples import CheckedAudio
-from .specifications import with_plain_classes
+from .specifications import class_names, single_specifications, with_plain_classes
 from .validation import ValidationOfAllProcesses
+
+TASK: property = vars(Model)["task"]
 
 
 class WavLMSegmentation(ValidationOfAllProcesses, Model):
@@ -90,6 +93,17 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
     CONFORMER_DEFAULTS = CONFORMER_DEFAULTS
 
+    # made by `build`, once there are specifications
+    classifier: nn.Linear
+    activation: nn.Module
+
+    # made by `head`, which describes those that there are
+    projection: nn.Linear
+    norm: nn.LayerNorm
+    conformer: Conformer
+    lstm: nn.LSTM
+    linear: nn.ModuleList
+
     def __init__(
         self,
         wavlm: str | Path | WavLMConfig | Mapping[str, Any],
@@ -138,22 +152,21 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         for name, module in self.head.make_modules(self.wavlm.config.embed_dim).items():
             self.add_module(name, module)
 
-    @Model.task.setter
+    @TASK.setter
     def task(self, task: Task | None) -> None:
         """Assign another task, and remove the modules that the previous one added to the model"""
         for name in TASK_MODULES:
             if hasattr(self, name):
                 delattr(self, name)
-        Model.task.fset(self, task)
+        TASK.__set__(self, task)
 
     @property
     def dimension(self) -> int:
         """Number of output classes"""
-        if isinstance(self.specifications, tuple):
-            raise ValueError("WavLMSegmentation does not support multi-tasking.")
-        if self.specifications.powerset:
-            return self.specifications.num_powerset_classes
-        return len(self.specifications.classes)
+        specifications = single_specifications(self)
+        if specifications.powerset:
+            return specifications.num_powerset_classes
+        return len(class_names(specifications))
 
     def build(self) -> None:
         keeps_head = getattr(self.task, "keeps_head", False) and hasattr(self, "classifier")
@@ -164,7 +177,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
                 "the teacher of the task, with `gate(teacher)`."
             )
         self.classifier = nn.Linear(self.head.dimension, self.dimension)
-        self.activation = self.default_activation()
+        self.activation = cast(nn.Module, self.default_activation())
 
     def num_frames(self, num_samples: int) -> int:
         """Compute number of output frames
@@ -215,7 +228,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         hop = self.receptive_field_size(2) - size
         return frame * hop + (size - 1) / 2
 
-    def forward(self, waveforms: Tensor) -> Tensor:
+    # pyannote.audio has keywords for models with more inputs, and tuples for several tasks
+    def forward(self, waveforms: Tensor) -> Tensor:  # type: ignore[override]
         """Pass forward
 
         Parameters
@@ -285,7 +299,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
         Tasks of this package have such a method, tasks of pyannote.audio do not.
         """
-        callbacks = list(super().configure_callbacks())
+        theirs = super().configure_callbacks()
+        callbacks = [theirs] if isinstance(theirs, lightning.Callback) else list(theirs)
         if hasattr(self.task, "configure_callbacks"):
             callbacks += self.task.configure_callbacks()
         return callbacks
@@ -299,13 +314,14 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         """
         if hasattr(self.task, "configure_optimizers"):
             return self.task.configure_optimizers()
-        wavlm, rest = [], []
+        wavlm: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
                 (wavlm if name.startswith("wavlm.") else rest).append(parameter)
         groups = [
-            {"params": wavlm, "lr": self.hparams.wavlm_learning_rate},
-            {"params": rest, "lr": self.hparams.learning_rate},
+            {"params": wavlm, "lr": self.hparams["wavlm_learning_rate"]},
+            {"params": rest, "lr": self.hparams["learning_rate"]},
         ]
         return torch.optim.AdamW([group for group in groups if group["params"]])
 
@@ -380,7 +396,7 @@ def _from_safetensors(
 
 def _head(conformer: Mapping[str, Any] | None, head: Head | Mapping[str, Any] | None) -> Head:
     if head is None:
-        return Head(conformer=conformer)
+        return Head(conformer=dict(conformer or {}))
     if conformer:
         raise ValueError(
             "`conformer` must be None when `head` is given, found both: give `head.conformer`."

@@ -143,5 +143,5 @@ def _checksum(weights: Mapping[str, Tensor]) -> int:
         tensor = weights[key]
         total = zlib.crc32(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)
         if tensor.numel():
-            total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), total)
+            total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, total)
     return total

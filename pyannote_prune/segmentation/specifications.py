@@ -39,7 +39,7 @@ class PlainSpecifications:
     problem: str = rule(choices=tuple(problem.name for problem in PROBLEMS))
     resolution: str = rule(choices=tuple(resolution.name for resolution in Resolution))
     duration: float = rule(above=0)
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = rule()
     min_duration: float | None = rule(None, minimum=0)
     warm_up: WarmUp = WarmUp()
     powerset_max_classes: int | None = rule(None, minimum=1)
@@ -92,13 +92,40 @@ def has_specifications(model: Model) -> bool:
         return False
 
 
+def single_specifications(model: Model) -> Specifications:
+    """Specifications of a model of one task
+
+    Raises
+    ------
+    ValueError
+        If the model has several tasks.
+    """
+    specifications = model.specifications
+    if isinstance(specifications, tuple):
+        raise ValueError("WavLMSegmentation does not support multi-tasking.")
+    return specifications
+
+
+def class_names(specifications: Specifications) -> list[str]:
+    """Names of the classes of a segmentation model
+
+    Raises
+    ------
+    ValueError
+        If there are none, as in specifications of representations.
+    """
+    if specifications.classes is None:
+        refuse("specifications.classes", "a list of names", None)
+    return specifications.classes
+
+
 def with_plain_classes(specifications: Specifications) -> Specifications:
     """Copy specifications, with names of classes in a list of strings
 
     The `MultiLabelSegmentation` task of pyannote.audio has them in an array of NumPy.
     """
     plain = copy.copy(specifications)
-    plain.classes = [str(name) for name in plain.classes]
+    plain.classes = [str(name) for name in class_names(plain)]
     return plain
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..wavlm.config import WavLMConfig
-from ..wavlm.cost import Cost, cost, cost_per_part
+from ..wavlm.cost import cost, cost_per_part
 from .model import WavLMSegmentation
+from .specifications import class_names, single_specifications
 
 
 def structure_table(config: WavLMConfig, title: str | None = None) -> Table:
@@ -43,14 +44,15 @@ def structure_table(config: WavLMConfig, title: str | None = None) -> Table:
 
 def specifications_lines(model: WavLMSegmentation) -> list[str]:
     """Window, classes and size of a model, one line each"""
-    specifications = model.specifications
-    encoder: Cost = cost(model.wavlm)
+    specifications = single_specifications(model)
+    names = class_names(specifications)
+    encoder = cost(model.wavlm)
     total = sum(parameter.numel() for parameter in model.parameters())
     classes = (
         f"{specifications.num_powerset_classes} powerset classes of at most "
-        f"{specifications.powerset_max_classes} out of {len(specifications.classes)} speakers"
+        f"{specifications.powerset_max_classes} out of {len(names)} speakers"
         if specifications.powerset
-        else f"{len(specifications.classes)} classes: {', '.join(specifications.classes)}"
+        else f"{len(names)} classes: {', '.join(names)}"
     )
     return [
         f"Window: {specifications.duration:g} s",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sized
+from typing import Any, cast
 
-import lightning
 import torch
+from pyannote.audio.core.model import Model
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 from torchmetrics import MeanMetric
 
 
-class ValidationOfAllProcesses(lightning.LightningModule):
+class ValidationOfAllProcesses(Model):
     """Mixin for models: average validation values over all samples, each counted once
 
     pyannote.audio (4.0.7) logs the loss of each process alone, and Lightning (2.6) repeats samples
@@ -23,7 +24,8 @@ class ValidationOfAllProcesses(lightning.LightningModule):
     _batch_size: int = 1
     _num_validated: int | None = None
 
-    def val_dataloader(self) -> DataLoader | None:
+    # pyannote.audio promises a loader, and returns None where its task has no development set
+    def val_dataloader(self) -> DataLoader | None:  # type: ignore[override]
         loader = super().val_dataloader()
         if loader is None or self.trainer.world_size == 1:
             self._share = None
@@ -31,7 +33,7 @@ class ValidationOfAllProcesses(lightning.LightningModule):
         self._share = DistributedSampler(
             loader.dataset, self.trainer.world_size, self.trainer.global_rank, shuffle=False
         )
-        self._batch_size = loader.batch_size
+        self._batch_size = loader.batch_size or 1
         return DataLoader(
             loader.dataset,
             batch_size=loader.batch_size,
@@ -86,7 +88,7 @@ def num_samples_once(share: DistributedSampler, first: int, num_samples: int) ->
         Size of the batch.
     """
     place = share.rank + first * share.num_replicas
-    own = -((place - len(share.dataset)) // share.num_replicas)
+    own = -((place - len(cast(Sized, share.dataset))) // share.num_replicas)
     return max(0, min(num_samples, own))
 
 

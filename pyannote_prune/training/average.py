@@ -32,7 +32,8 @@ def average_checkpoints(paths: Sequence[str | Path]) -> dict[str, Tensor]:
     """
     if not paths:
         raise ValueError("`paths` must name one checkpoint at least, found none: train for longer.")
-    first, totals = {}, {}
+    first: dict[str, Tensor] = {}
+    totals: dict[str, Tensor] = {}
     for path in paths:
         content = read_safely(path)
         if not isinstance(content, dict) or not is_state_dict(content.get("state_dict")):

@@ -70,6 +70,8 @@ class BestCheckpoints(ModelCheckpoint):
         If an option is impossible, or if a value that it names is not logged.
     """
 
+    monitor: str
+
     def __init__(
         self,
         dirpath: str | Path,
@@ -86,7 +88,10 @@ class BestCheckpoints(ModelCheckpoint):
             raise ValueError(f"`mode` must be in {modes} if {after_peak=}, found {mode!r}.")
         check_at_least(0, first_epoch=first_epoch)
         check_at_least(1, num_best=num_best, patience=patience)
-        options = {"auto_insert_metric_name": False, "save_on_train_epoch_end": False}
+        options: dict[str, Any] = {
+            "auto_insert_metric_name": False,
+            "save_on_train_epoch_end": False,
+        }
         options |= {"mode": mode, "save_top_k": num_best}
         super().__init__(dirpath, "epoch-{epoch:03d}", monitor, **options)
         self.first_epoch, self.after_peak, self.patience = first_epoch, after_peak, patience
@@ -118,7 +123,11 @@ class BestCheckpoints(ModelCheckpoint):
         self._stop_early(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
-        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or trainer.fast_dev_run:
+        if (
+            trainer.state.fn != TrainerFn.FITTING
+            or trainer.sanity_checking
+            or getattr(trainer, "fast_dev_run", False)
+        ):
             return
         # saving is collective: the first process decides for all
         epoch, broadcast = trainer.current_epoch, trainer.strategy.broadcast
@@ -161,7 +170,8 @@ class BestCheckpoints(ModelCheckpoint):
         return [epoch for epoch in epochs if math.isfinite(self.values[epoch])]
 
     def _path(self, epoch: int) -> Path:
-        return Path(self.format_checkpoint_name({"epoch": epoch}))
+        metrics: dict[str, Any] = {"epoch": epoch}
+        return Path(self.format_checkpoint_name(metrics))
 
     def _chosen(self, saving: int | None = None) -> list[int]:
         """Best counted epochs, best first, among those whose file exists or is being saved"""

@@ -7,9 +7,14 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+QUIET: dict[str, Any] = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+}
 
 
 def world_size(trainer: Mapping[str, Any]) -> int:
@@ -52,3 +57,11 @@ def accelerators() -> list[str]:
     names = sorted(registry.available_accelerators())
     found = [name for name in names if registry[name]["accelerator"].is_available()]
     return ["auto", *found, *(["gpu"] if {"cuda", "mps"} & {*found} else [])]
+
+
+def process_rank() -> int:
+    """Get the rank of this process in its training: 0 for the first one, or the only one
+
+    Lightning sets it on a function, before there is a trainer.
+    """
+    return getattr(rank_zero_only, "rank", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -121,7 +121,8 @@ class SkipNonFinite(lightning.Callback):
         has_loss = trainer.strategy.reduce_boolean_decision(self.loss is not None, all=False)
         if self.loss is None and has_loss:
             return "files of another process, which names them"
-        paths = pl_module.task.prepared_data["audio-path"]
+        task: Any = pl_module.task
+        paths = task.prepared_data["audio-path"]
         indices = {int(index) for batch in self.files for index in batch}
         return ", ".join(sorted({str(paths[index]) for index in indices}))
 
@@ -141,9 +142,9 @@ def running_statistics(module: nn.Module) -> list[Tensor]:
 def has_finite_gradients(optimizer: torch.optim.Optimizer) -> bool:
     """Whether the norm of all gradients together is finite"""
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-    return get_total_norm([g for g in gradients if g is not None]).isfinite().item()
+    return bool(get_total_norm([g for g in gradients if g is not None]).isfinite())
 
 
 def zero_of(module: nn.Module) -> Tensor:
     """Compute a zero that depends on all trained parameters of a module, () torch.Tensor"""
-    return sum(0.0 * p.sum() for p in module.parameters() if p.requires_grad)
+    return cast(Tensor, sum(0.0 * p.sum() for p in module.parameters() if p.requires_grad))

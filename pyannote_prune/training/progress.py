@@ -34,7 +34,7 @@ class StepProgress(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule):
         if not trainer.is_global_zero:
             return
-        num_batches = trainer.num_training_batches
+        num_batches: Any = trainer.num_training_batches  # an integer, unless data has no end
         if not (self.console.is_interactive or self.console.is_jupyter):
             epochs = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
             self._print(f"starts at {epochs}, of {num_batches} batches each")
@@ -44,7 +44,7 @@ class StepProgress(lightning.Callback):
         self.progress.start()
         self.bar = self.progress.add_task(
             self.description,
-            total=trainer.max_epochs * num_batches,
+            total=(trainer.max_epochs or 0) * num_batches,
             completed=trainer.current_epoch * num_batches,
             loss="",
         )

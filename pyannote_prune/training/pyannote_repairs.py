@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
 import torch.nn.functional as F
+from pyannote.audio import Model
+from pyannote.audio.core.task import Task
+from pyannote.audio.tasks import SpeakerDiarization
+from pyannote.audio.tasks.segmentation.mixins import SegmentationTask
 from pyannote.audio.utils.powerset import Powerset
 from torch import Tensor
 
 from .non_finite import zero_of
 
 
-class AudioInMemory:
+class AudioInMemory(SegmentationTask):
     """Mixin for pyannote.audio's tasks: decode each file once
 
     pyannote.audio (4.0.7) opens the file of each training sample, which takes longer than a
@@ -29,6 +33,8 @@ class AudioInMemory:
     in_memory : bool, optional
         Keep decoded audio: 230 MB an hour, in each process that reads it. Defaults to False.
     """
+
+    model: Model
 
     def __init__(self, *args: Any, in_memory: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -56,12 +62,14 @@ class AudioInMemory:
 ROUNDING = 2e-3
 
 
-class WindowsInside:
+class WindowsInside(SpeakerDiarization):
     """Mixin for pyannote.audio's tasks: keep windows inside recordings despite rounding
 
     pyannote.audio (4.0.7) stores times in single precision, and refuses a window that ends a
     nanosecond after its recording, in the middle of a training. Such windows start 2 ms earlier.
     """
+
+    model: Model
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -97,7 +105,7 @@ class SinglePrecisionPowerset(Powerset):
             return super().to_powerset(multilabel)
 
 
-class SinglePrecisionSpeakers:
+class SinglePrecisionSpeakers(Task):
     """Mixin for pyannote.audio's tasks: match speakers in single precision under autocast
 
     pyannote.audio (4.0.7) converts scores with a matrix product, which autocast makes a bfloat16,
@@ -105,18 +113,22 @@ class SinglePrecisionSpeakers:
     single precision already.
     """
 
+    model: Model
+
     def setup_loss_func(self):
         """Replace the powerset of the model"""
         super().setup_loss_func()
-        powerset = self.model.powerset
+        powerset = cast(Powerset, self.model.powerset)
         self.model.powerset = SinglePrecisionPowerset(powerset.num_classes, powerset.max_set_size)
 
 
-class NonFiniteLoss:
+class NonFiniteLoss(Task):
     """Mixin for pyannote.audio's tasks: return a NaN loss for waveforms that are not finite
 
     `WavLMSegmentation` refuses them, and pyannote.audio (4.0.7) does not skip them.
     """
+
+    model: Model
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """Compute the loss"""
@@ -126,7 +138,7 @@ class NonFiniteLoss:
         return {"loss": float("nan") * zero_of(self.model)}
 
 
-class TrainerWhenValidating:
+class TrainerWhenValidating(Task):
     """Mixin for pyannote.audio's tasks: share prepared data when validating, as when training
 
     The first process alone prepares data. pyannote.audio (4.0.7) sends their path to the others

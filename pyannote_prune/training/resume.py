@@ -12,16 +12,19 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.utilities import rank_zero_only
+from pyannote.audio import Model
+from pyannote.audio.core.task import Task
+from pyannote.database import Protocol
 from torch.utils.data import get_worker_info
 
-from ..data.protocol import check_protocol
+from ..data.protocol import check_protocol, protocol_name
 from ..files.atomic import draft_of, writing
+from .devices import process_rank
 from .pyannote_repairs import act_as_worker
 from .workers import num_batches_seen
 
 
-class ResumableSamples:
+class ResumableSamples(Task):
     """Mixin for pyannote.audio's tasks: skip training samples that were seen before an interruption
 
     pyannote.audio derives the samples of each worker from global seed, rank, worker and epoch.
@@ -37,6 +40,9 @@ class ResumableSamples:
         Before training, if there is nothing to train on.
     """
 
+    model: Model
+    protocol: Protocol
+
     def __init__(self, *args: Any, folder: Path | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.folder = folder
@@ -49,7 +55,7 @@ class ResumableSamples:
         """Prepare data, or raise an error that names the file to correct"""
         if self.folder is not None:
             # called in the first process of each machine
-            if rank_zero_only.rank > 0:
+            if process_rank() > 0:
                 return
             self.cache = draft_of(self.folder / "data")
         try:
@@ -60,7 +66,7 @@ class ResumableSamples:
             if isinstance(error, OSError):
                 raise
             raise ValueError(
-                f"pyannote.audio cannot prepare the data of {self.protocol.name} "
+                f"pyannote.audio cannot prepare the data of {protocol_name(self.protocol)} "
                 f"({type(error).__name__}: {error})."
             ) from error
 
@@ -111,6 +117,7 @@ class SeedEachStep(lightning.Callback):
         batch: Any,
         batch_idx: int,
     ):
+        assert self.seed is not None  # since `on_fit_start`
         place = (trainer.global_rank, trainer.current_epoch, batch_idx)
         torch.manual_seed(step_seed(self.seed, *place))
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from multiprocessing import get_all_start_methods
 from multiprocessing.context import get_spawning_popen
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from pyannote.audio import Audio, Model
+from pyannote.audio.core.task import Task
 from pyannote.core import SlidingWindow
 from torch.utils.data import DataLoader
 
@@ -50,12 +51,13 @@ class ModelForWorkers:
         duration : float
             Length of training windows, in seconds.
         """
-        sample_rate = model.hparams.sample_rate
+        sample_rate = model.hparams["sample_rate"]
         num_samples = round(duration * sample_rate)
+        num_frames: Any = model.num_frames  # models have it, their base class does not declare it
         return cls(
             audio=model.audio,
             receptive_field=model.receptive_field,
-            num_frames_of={num_samples: model.num_frames(num_samples)},
+            num_frames_of={num_samples: num_frames(num_samples)},
             sample_rate=sample_rate,
             local_rank=model.local_rank,
             global_rank=model.global_rank,
@@ -83,14 +85,18 @@ def num_batches_seen(model: Model | ModelForWorkers) -> int:
 # forked processes share objects that cannot be pickled, and start at once. macOS: unsafe
 START_METHOD = "fork" if "fork" in get_all_start_methods() and sys.platform != "darwin" else None
 
+Loader = TypeVar("Loader", bound="DataLoader | None")
 
-class Workers:
+
+class Workers(Task):
     """Mixin for pyannote.audio's tasks: read audio in forked or spawned workers
 
     They are forked where possible (on Linux, including Python 3.14, which has another default), and
     spawned elsewhere (on Windows). Spawned workers receive a task without the attributes that
     samples do not need, since protocol and trainer cannot be pickled. Samples are the same.
     """
+
+    model: Model
 
     # None is the default of Python
     start_method: str | None = START_METHOD
@@ -106,7 +112,7 @@ class Workers:
         """Make the loader of validation samples"""
         return self._start(super().val_dataloader())
 
-    def _start(self, loader: DataLoader | None) -> DataLoader | None:
+    def _start(self, loader: Loader) -> Loader:
         if loader is not None and loader.num_workers:
             loader.multiprocessing_context = self.start_method
         return loader

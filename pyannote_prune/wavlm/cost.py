@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,9 +20,14 @@ from .encoder import TransformerLayer, WavLM
 from .gates import HardConcrete
 from .geometry import frames_per_convolution
 
+Number = TypeVar("Number", int, Tensor)
+
+# a count of units is an integer, an expected one a () tensor: both go through the same formulas
+Count = Any
+
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(Generic[Number]):
     """Size of an encoder and amount of computation
 
     Parameters
@@ -32,13 +38,16 @@ class Cost:
         Number of multiply-accumulate operations for one second of audio.
     """
 
-    parameters: int
-    macs_per_second: int
+    parameters: Number
+    macs_per_second: Number
 
-    def __add__(self, other: Cost) -> Cost:
+    def __add__(self, other: Cost[Number]) -> Cost[Number]:
         return Cost(
             self.parameters + other.parameters, self.macs_per_second + other.macs_per_second
         )
+
+
+NOTHING: Cost = Cost(0, 0)
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,13 @@ class LayerUnits:
         1 for a block that is there, 0 for a block that is gone, or a probability.
     """
 
-    heads: int | Tensor
-    attention: int | Tensor
-    neurons: int | Tensor
-    feed_forward: int | Tensor
+    heads: Count
+    attention: Count
+    neurons: Count
+    feed_forward: Count
 
 
-def cost(encoder: WavLM | WavLMConfig) -> Cost:
+def cost(encoder: WavLM | WavLMConfig) -> Cost[int]:
     """Cost of an encoder
 
     Parameters
@@ -78,10 +87,10 @@ def cost(encoder: WavLM | WavLMConfig) -> Cost:
     >>> cost(WavLMConfig.preset("base-s80-md"))
     Cost(parameters=18881683, macs_per_second=1134228239)
     """
-    return sum(cost_per_part(encoder).values(), start=Cost(0, 0))
+    return sum(cost_per_part(encoder).values(), start=NOTHING)
 
 
-def cost_per_part(encoder: WavLM | WavLMConfig) -> dict[str, Cost]:
+def cost_per_part(encoder: WavLM | WavLMConfig) -> dict[str, Cost[int]]:
     """Cost of each part of an encoder
 
     Returns
@@ -103,7 +112,7 @@ def cost_per_part(encoder: WavLM | WavLMConfig) -> dict[str, Cost]:
     return _cost_per_part(config, channels, layers)
 
 
-def expected_cost(wavlm: WavLM) -> Cost:
+def expected_cost(wavlm: WavLM) -> Cost[Tensor]:
     """Expected cost of a gated encoder, differentiable
 
     Gates are independent. With all of them saturated, this is the cost of the pruned encoder.
@@ -124,7 +133,7 @@ def expected_cost(wavlm: WavLM) -> Cost:
         )
     ]
     layers = [_expected_units(layer) for layer in wavlm.layers]
-    return sum(_cost_per_part(wavlm.config, channels, layers).values(), start=Cost(0, 0))
+    return sum(_cost_per_part(wavlm.config, channels, layers).values(), start=NOTHING)
 
 
 def _expected_units(layer: TransformerLayer) -> LayerUnits:
@@ -141,10 +150,10 @@ def _expected_units(layer: TransformerLayer) -> LayerUnits:
 
 
 def _expected_block(
-    count: int, gates: HardConcrete | None, block_gate: HardConcrete | None
-) -> tuple[int | Tensor, int | Tensor]:
+    count: Count, gates: HardConcrete | None, block_gate: HardConcrete | None
+) -> tuple[Count, Count]:
     """Expected number of open units, and probability that at least one is open"""
-    present: int | Tensor = 1
+    present: Count = 1
     if gates is not None:
         count = gates.l0_norm()
         present = 1 - torch.prod(1 - gates.probabilities())
@@ -155,7 +164,7 @@ def _expected_block(
 
 
 def _cost_per_part(
-    config: WavLMConfig, channels: Sequence[int | Tensor], layers: Sequence[LayerUnits]
+    config: WavLMConfig, channels: Sequence[Count], layers: Sequence[LayerUnits]
 ) -> dict[str, Cost]:
     """Compute the cost of each part from counts or expectations (there are no other formulas)"""
     num_frames = frames_per_convolution(config.convolutions, SAMPLE_RATE)[-1]
@@ -171,7 +180,7 @@ def _cost_per_part(
     return costs
 
 
-def _extractor(config: WavLMConfig, channels: Sequence[int | Tensor]) -> Cost:
+def _extractor(config: WavLMConfig, channels: Sequence[Count]) -> Cost:
     num_frames = frames_per_convolution(config.convolutions, SAMPLE_RATE)
     num_inputs, parameters, macs = 1, 0, 0
     for index, (num_outputs, frames) in enumerate(zip(channels, num_frames, strict=True)):
@@ -185,7 +194,7 @@ def _extractor(config: WavLMConfig, channels: Sequence[int | Tensor]) -> Cost:
     return Cost(parameters + scale, macs)
 
 
-def _projection(config: WavLMConfig, num_channels: int | Tensor, num_frames: int) -> Cost:
+def _projection(config: WavLMConfig, num_channels: Count, num_frames: int) -> Cost:
     norm = 2 * num_channels
     weights = num_channels * config.embed_dim
     return Cost(norm + weights + config.embed_dim, weights * num_frames)

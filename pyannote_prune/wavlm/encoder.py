@@ -16,6 +16,7 @@ from .extractor import FeatureExtractor, FeatureProjection
 from .geometry import frames_per_convolution, receptive_field_size
 from .inference import FrozenWavLM, is_plain
 from .layer import TransformerLayer
+from .module_list import module_list
 from .position import PositionalConvolution, RelativePositionBias
 from .units import check_units
 from .waveforms import check_samples
@@ -76,9 +77,7 @@ class WavLM(nn.Module):
         self.position_bias = RelativePositionBias(config)
         self.norm = nn.LayerNorm(config.embed_dim)
         self.dropout = nn.Dropout(config.dropout)
-        self.layers = nn.ModuleList(
-            TransformerLayer(config, shape, units) for shape in config.layers
-        )
+        self.layers = module_list(TransformerLayer(config, shape, units) for shape in config.layers)
 
         # pre-norm encoders have this layer, but their hidden states do not go through it
         self.norm.requires_grad_(not config.norm_first)

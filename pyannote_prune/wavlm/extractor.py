@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .config import WavLMConfig
+from .module_list import module_list
 from .norm import OpenLayerNorm
 from .units import CHANNEL
 
@@ -34,6 +35,7 @@ class Convolution(nn.Module):
         )
         nn.init.kaiming_normal_(self.conv.weight)
 
+        self.norm: ChannelNorm | nn.GroupNorm | nn.Identity
         if config.conv_norm == "layer":
             self.norm = ChannelNorm(shape.channels)
         elif index == 0:
@@ -63,7 +65,7 @@ class FeatureExtractor(nn.Module):
 
     def __init__(self, config: WavLMConfig, units: Collection[str]) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(
+        self.convolutions = module_list(
             Convolution(config, index, units) for index in range(len(config.convolutions))
         )
         num_channels = config.convolutions[-1].channels

@@ -55,12 +55,12 @@ def gated_weights(wavlm: WavLM) -> Iterator[GatedWeights]:
     yield from _channels(wavlm)
     for index, layer in enumerate(wavlm.layers):
         if layer.attention is not None:
-            name, block = f"layers.{index}.attention", layer.attention
+            name, heads = f"layers.{index}.attention", layer.attention
             incoming = [f"{name}.{projection}" for projection in ("query", "key", "value")]
-            yield from _block(name, incoming, block.gate, layer.attention_gate, block.head_dim)
+            yield from _block(name, incoming, heads.gate, layer.attention_gate, heads.head_dim)
         if layer.feed_forward is not None:
-            name, block = f"layers.{index}.feed_forward", layer.feed_forward
-            yield from _block(name, [f"{name}.input"], block.gate, layer.feed_forward_gate)
+            name, neurons = f"layers.{index}.feed_forward", layer.feed_forward
+            yield from _block(name, [f"{name}.input"], neurons.gate, layer.feed_forward_gate)
 
 
 def _channels(wavlm: WavLM) -> Iterator[GatedWeights]:

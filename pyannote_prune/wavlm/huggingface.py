@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import transformers
 from safetensors import SafetensorError
@@ -57,9 +57,11 @@ def load_huggingface(source: str | Path) -> WavLM:
     try:
         config = _read_config(source)
         _check_shards(Path(source))
-        model, report = transformers.WavLMModel.from_pretrained(
+        # annotated as if there were no report
+        loaded: Any = transformers.WavLMModel.from_pretrained(
             source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
+        model, report = loaded
     except (OSError, *DAMAGED) as error:
         if not _is_damaged(error):
             raise _not_found(source, error) from error
@@ -117,7 +119,7 @@ def _is_damaged(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _not_found(source: str | Path, error: OSError) -> OSError:
+def _not_found(source: str | Path, error: Exception) -> OSError:
     preset = (
         f" For the structure alone, use `WavLMConfig.preset({str(source)!r})`."
         if str(source) in PRESETS
@@ -178,7 +180,7 @@ def config_from_transformers(
         layers=(LayerConfig(heads, config.intermediate_size),) * config.num_hidden_layers,
         embed_dim=config.hidden_size,
         num_heads=config.num_attention_heads,
-        conv_norm=config.feat_extract_norm,
+        conv_norm=cast(Literal["group", "layer"], config.feat_extract_norm),
         conv_bias=config.conv_bias,
         norm_first=config.do_stable_layer_norm,
         normalize_waveform=large if normalize_waveform is None else normalize_waveform,

@@ -15,7 +15,7 @@ from typing import Any
 # (kernel, stride) of each convolution: pruning never changes them
 GEOMETRY = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
 
-LARGE = {
+LARGE: dict[str, Any] = {
     "embed_dim": 1024,
     "num_heads": 16,
     "conv_norm": "layer",
@@ -23,7 +23,7 @@ LARGE = {
     "normalize_waveform": True,
     "layer_drop": 0.1,
 }
-BASE = {"embed_dim": 768, "num_heads": 12}
+BASE: dict[str, Any] = {"embed_dim": 768, "num_heads": 12}
 
 
 def dense(num_layers: int, neurons: int, channels: int = 512, **options: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torchaudio
@@ -22,7 +22,7 @@ from .encoder import WavLM
 from .foreign_names import rename_key, rename_keys
 
 # our values of `extractor_mode`
-CONV_NORMS = {"group_norm": "group", "layer_norm": "layer"}
+CONV_NORMS: dict[str, Literal["group", "layer"]] = {"group_norm": "group", "layer_norm": "layer"}
 
 # arguments that have the meaning of a field of WavLMConfig
 SAME = {

@@ -40,6 +40,17 @@ def test_standard_pipeline_runs_with_a_checkpoint(arguments):
     assert diarization.get_timeline().duration() > 0
 
 
+def test_arguments_have_the_same_places_as_in_the_standard_pipeline(arguments):
+    ours = DiarizationPipeline(**arguments).instantiate(VBX)
+    stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
+    file, places = {"audio": SAMPLE_FILE["audio"]}, (None, None, None, lambda *_, **__: None)
+    for found, expected in (
+        (ours(dict(file), True), stock(dict(file), True)),  # preloaded
+        (ours.apply(SAMPLE_FILE, *places), stock.apply(SAMPLE_FILE, *places)),  # with a hook
+    ):
+        assert found.speaker_diarization == expected.speaker_diarization
+
+
 def test_without_options_it_is_the_standard_pipeline(arguments):
     ours = DiarizationPipeline(**arguments).instantiate(VBX)
     stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)

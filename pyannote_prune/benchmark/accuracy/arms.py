@@ -142,7 +142,7 @@ class Scale:
                 objective = "macs" if method == "macs" else "parameters"
                 for seed in seeds[: row.get(sparsity, 0)]:
                     arm = Arm(method.replace("macs", "gates"), seed, sparsity, objective)
-                    found += [other for other in (arm.needs, arm) if other not in found]
+                    found += [other for other in (arm.needs, arm) if other and other not in found]
         found += [Arm("longer", seed) for seed in seeds]
         if groups is None:
             return found

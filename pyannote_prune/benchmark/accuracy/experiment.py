@@ -176,6 +176,7 @@ class Experiment:
 
     def load_out_of_domain(self) -> Protocol:
         """Load the protocol of the other domain, and check its references"""
+        assert self.out_of_domain is not None
         database, name = self.out_of_domain
         protocol = load_protocol(database, name)
         check_references(protocol, "development")

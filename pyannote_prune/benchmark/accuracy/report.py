@@ -127,7 +127,7 @@ def plot(results: Mapping[str, Any], path: Path):
         if method not in found:
             continue
         level = [100 * arm["test"]["der"] for arm in found[method]]
-        options = {"color": "#555555", "linewidth": 1.2, "linestyle": style}
+        options: dict[str, Any] = {"color": "#555555", "linewidth": 1.2, "linestyle": style}
         axes.axhline(statistics.mean(level), label=METHODS[method], **options)
         if len(level) > 1:
             axes.axhspan(min(level), max(level), color="#555555", alpha=0.12, linewidth=0)
@@ -147,8 +147,8 @@ def plot(results: Mapping[str, Any], path: Path):
         axes.plot(*zip(*points, strict=True), ".", color=color, alpha=0.6, markersize=5)
         for place, mean in zip(x, means, strict=True):
             if mean > ceiling:
-                text = {"color": color, "ha": "center", "va": "bottom", "fontsize": 9}
-                axes.text(place, ceiling, f"{mean:.0f} %", **text)
+                text: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 9}
+                axes.text(place, ceiling, f"{mean:.0f} %", color=color, **text)
     lowest = min(100 * arm["test"]["der"] for arms in found.values() for arm in arms)
     axes.set_ylim(0.9 * lowest, ceiling)
     axes.set(xlabel="Parameters of WavLM that are removed (%)", ylabel="DER, held-out (%)")

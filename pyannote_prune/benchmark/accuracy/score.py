@@ -34,7 +34,8 @@ def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str,
     rates : dict of float
         "der" and its three components (see COMPONENTS), as fractions of the duration of speech.
     """
-    apply, metric = Pipeline.from_pretrained(pipeline), DiarizationErrorRate()
+    apply: Any = Pipeline.from_pretrained(pipeline)
+    metric: Any = DiarizationErrorRate()
     for file in files:
         output = apply(dict(file))
         metric(file["annotation"], output.speaker_diarization, uem=file["annotated"])

@@ -16,6 +16,8 @@ from pyannote.audio.models.embedding import WeSpeakerResNet34
 from ...pipeline.cropping import crop_to_audio
 from ...pipeline.diarization import DiarizationPipeline
 from ...pipeline.pyannote_repairs import NoPLDA
+from ...segmentation.model import WavLMSegmentation
+from ...segmentation.specifications import single_specifications
 from .experiment import SAMPLE_RATE, describe_machine, speech
 from .measure import take_turns
 from .subjects import load
@@ -35,7 +37,9 @@ def make_pipelines(name: str, device: str = "cpu") -> dict[str, Pipeline]:
     """
     torch.manual_seed(0)
     segmentation, embedding = load(name), WeSpeakerResNet34().eval()
-    if segmentation.specifications.powerset:
+    if not isinstance(segmentation, WavLMSegmentation):
+        raise ValueError(f"`name` must be a preset or a checkpoint, found {name!r}, WavLM alone.")
+    if single_specifications(segmentation).powerset:
         with torch.no_grad():
             # random weights could find no speech in any frame
             segmentation.classifier.bias[0] -= 10.0
@@ -98,7 +102,7 @@ def measure_diarization(
     file = {"waveform": speech(1, duration), "sample_rate": SAMPLE_RATE}
     both = make_pipelines(name, device)
     steps: dict[str, list[dict[str, float]]] = {title: [] for title in both}
-    outputs = {}
+    outputs: dict[str, Any] = {}
 
     def run(title: str):
         report(title)

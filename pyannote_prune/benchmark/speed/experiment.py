@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from pyannote.audio import Audio
 from pyannote.audio.sample import SAMPLE_FILE
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...files.audio import SAMPLE_RATE
 from ...segmentation.model import WavLMSegmentation
+from ...segmentation.specifications import single_specifications
 from .measure import matrix_peak, peak_memory, take_turns
 from .subjects import DTYPES, Subject, load, runner, subjects
 from .training import distillation_step
@@ -68,14 +69,15 @@ def measure_speed(
     """
     results: dict[str, Any] = {"machine": describe_machine(device), "rows": []}
     results["peak"] = {dtype: matrix_peak(DTYPES[dtype], device) for dtype in dtypes}
-    networks = {name: load(name).to(device) for name in names}
+    networks: dict[str, nn.Module] = {name: load(name) for name in names}
+    networks = {name: network.to(device) for name, network in networks.items()}
     timed = [
         subject
         for name, network in networks.items()
         for subject in subjects(name, network, list(parts), list(dtypes))
     ]
     results["deviations"] = {
-        name: deviation(network, speech(4, network.specifications.duration, device))
+        name: deviation(network, speech(4, single_specifications(network).duration, device))
         for name, network in networks.items()
         if isinstance(network, WavLMSegmentation) and "bfloat16" in dtypes
     }
@@ -139,7 +141,8 @@ def measure_training(
         Seconds of both, their ratio, and peak memory of a step in addition to weights.
     """
     waveforms = speech(batch_size, duration, device)
-    yardstick = load(f"transformers-{preset}").to(device)
+    yardstick: nn.Module = load(f"transformers-{preset}")
+    yardstick.to(device)
     step = distillation_step(preset, waveforms)
 
     @torch.inference_mode()

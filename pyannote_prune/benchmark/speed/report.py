@@ -21,7 +21,8 @@ SPEED_COLUMNS = (
 
 def speed_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Make rows of the table, with cells in the order of SPEED_COLUMNS"""
-    rows, first = [], {}
+    rows: list[tuple[str, ...]] = []
+    first: dict[tuple[int, float], float] = {}
     for row in results["rows"]:
         case = (row["batch_size"], row["duration"])
         first.setdefault(case, row["seconds"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -43,7 +44,7 @@ class Subject:
     name: str
     part: str
     dtype: str
-    run: Callable[[Tensor], object]
+    run: Callable[[Tensor], Any]
     macs_per_second: int | None
 
     @property
@@ -103,6 +104,7 @@ def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str])
     """
     if name in YARDSTICKS:
         return [Subject(name, "encoder", "float32", network, None)]
+    assert isinstance(network, WavLMSegmentation)
     macs = cost(network.wavlm).macs_per_second
     return [
         Subject(
@@ -113,7 +115,7 @@ def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str])
     ]
 
 
-def runner(model: WavLMSegmentation, part: str, dtype: str) -> Callable[[Tensor], object]:
+def runner(model: WavLMSegmentation, part: str, dtype: str) -> Callable[[Tensor], Any]:
     """Make a function that runs a model, or its encoder, in a precision"""
     view = model.in_precision(None if dtype == "float32" else DTYPES[dtype])
     if part == "encoder":

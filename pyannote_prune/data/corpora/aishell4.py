@@ -31,7 +31,7 @@ DEVELOPMENT = {
 
 def find(source: Path) -> dict[str, list[Recording]]:
     """Recordings of each subset"""
-    found = {"train": [], "development": [], "test": []}
+    found: dict[str, list[Recording]] = {"train": [], "development": [], "test": []}
     for subset, parts in PARTS.items():
         for part in parts:
             audio, references = source / part / "wav", source / part / "TextGrid"

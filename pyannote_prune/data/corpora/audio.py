@@ -41,10 +41,11 @@ def write_first_channel(source: Path, output: Path, piece: float = PIECE) -> Non
         with decodable(source) as audio:
             decoder = AudioDecoder(audio)
             metadata = decoder.metadata
-            if not is_exact(metadata):
+            duration = metadata.duration_seconds_from_header
+            if duration is None or not is_exact(metadata):
                 raise ValueError("its header does not give the exact place and number of samples")
             if metadata.sample_rate == SAMPLE_RATE:
-                _write(decoder, metadata.duration_seconds_from_header, output, piece)
+                _write(decoder, duration, output, piece)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"A recording must be an audio file that is complete, found {str(source)!r}, which "

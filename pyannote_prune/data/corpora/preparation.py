@@ -127,8 +127,8 @@ def check_files(recordings: Sequence[Recording], name: str, origin: str) -> None
                 f"Names of recordings must be {rule}, found {recording.uri!r} "
                 f"({str(recording.audio)!r}): rename it."
             )
-        paths = [recording.audio, recording.reference, recording.regions]
-        paths = [path for path in paths if path is not None]
+        files = (recording.audio, recording.reference, recording.regions)
+        paths = [path for path in files if path is not None]
         absent = [path for path in paths if not path.is_file()]
         if absent:
             missing[recording.uri] = absent, [path for path in paths if path not in absent]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pyannote.core import Annotation, Segment
@@ -58,7 +58,9 @@ def is_empty(turn: Turn) -> bool:
 
 
 def summarize_subset(
-    references: dict[str, list[Turn]], turns: dict[str, list[Turn]], durations: dict[str, float]
+    references: Mapping[str, list[Turn]],
+    turns: Mapping[str, list[Turn]],
+    durations: Mapping[str, float],
 ) -> Summary:
     """Summarize a subset
 

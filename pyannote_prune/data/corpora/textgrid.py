@@ -51,26 +51,26 @@ def _decode(content: bytes) -> str:
 def _parse(text: str) -> list[Turn]:
     tokens = TOKEN.finditer(text)
 
-    def take(kinds: str) -> list[str | float]:
-        """Next values, with their expected kinds: "s" for a string, "n" for a number"""
+    def take(kinds: str) -> list[str]:
+        """Next values, as text, of these kinds: "s" for a string, "n" for a number"""
         matches = [next(tokens) for _ in kinds]
         if any(
             (match[1] is None) != (kind == "n") for match, kind in zip(matches, kinds, strict=True)
         ):
             raise ValueError(f"{[match[0] for match in matches]} instead of {kinds}")
-        return [m[1].replace('""', '"') if m[1] is not None else float(m[2]) for m in matches]
+        return [m[1].replace('""', '"') if m[1] is not None else m[2] for m in matches]
 
     if take("ss") != ["ooTextFile", "TextGrid"]:
         raise ValueError("another kind of file")
     *_, num_tiers = take("nnn")
     turns = []
-    for _ in range(int(num_tiers)):
+    for _ in range(int(float(num_tiers))):
         kind, speaker, _, _, num_entries = take("ssnnn")
-        for _ in range(int(num_entries)):
+        for _ in range(int(float(num_entries))):
             if kind == "TextTier":
                 take("ns")
                 continue
             start, end, label = take("nns")
             if label.strip():
-                turns.append(Turn(start, end, speaker.strip()))
+                turns.append(Turn(float(start), float(end), speaker.strip()))
     return turns

@@ -160,7 +160,8 @@ def fill(room: int, draw: Callable[[], np.ndarray], rng: np.random.Generator) ->
     speech : (num_samples,) np.ndarray
         At most `room` samples.
     """
-    pieces, length = [], 0
+    pieces: list[np.ndarray] = []
+    length = 0
     while True:
         gap = round(rng.uniform(*WORD_GAPS) * SAMPLE_RATE) if pieces else 0
         left = room - length - gap

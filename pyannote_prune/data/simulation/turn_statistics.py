@@ -154,7 +154,10 @@ class TurnStatistics:
         names = {field.name for field in fields(cls)}
         if not isinstance(plain, Mapping) or set(plain) != names:
             raise ValueError(f"Statistics must have {', '.join(sorted(names))}, found {plain!r}.")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()
+        }
+        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists"""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from ...files.audio import SAMPLE_RATE
-from ...files.schema import rule, section
+from ...files.schema import Dataclass, rule, section
 
-Arguments = TypeVar("Arguments")
+Arguments = TypeVar("Arguments", bound=Dataclass)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Inference:
 
     segmentation_step: float = rule(above=0, maximum=1)
     batch_size: int = rule(minimum=1)
-    apply_median_filtering: bool
+    apply_median_filtering: bool = rule()
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,10 @@ class Agglomerative(Clustering):
     min_cluster_size: int = rule(minimum=1)
 
 
-CLUSTERING = {"VBxClustering": VBx, "AgglomerativeClustering": Agglomerative}
+CLUSTERING: dict[str, type[Clustering]] = {
+    "VBxClustering": VBx,
+    "AgglomerativeClustering": Agglomerative,
+}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ...pipeline.settings import (
     MIN_CLEAN_RATIO,
     DiarizationSettings,
 )
-from .arguments import CLUSTERING, Clustering, Inference, Method, VBx, known
+from .arguments import CLUSTERING, Agglomerative, Clustering, Inference, Method, VBx, known
 from .repository import CONFIG, find_config, find_repository, read_config
 
 
@@ -110,5 +110,6 @@ def _parameters(clustering: Clustering) -> dict[str, Any]:
     threshold = clustering.ahc_threshold
     if isinstance(clustering, VBx):
         return {"threshold": threshold, "Fa": clustering.Fa, "Fb": clustering.Fb}
+    assert isinstance(clustering, Agglomerative)
     size = clustering.min_cluster_size
     return {"method": "centroid", "min_cluster_size": size, "threshold": threshold}

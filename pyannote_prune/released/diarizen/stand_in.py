@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...segmentation.contents import without_task_modules
 from ...segmentation.model import WavLMSegmentation
+from ...segmentation.specifications import class_names, single_specifications
 from ...wavlm.config import WavLMConfig
 from .repository import CONFIG, WEIGHTS
 
@@ -110,7 +111,7 @@ def write_stand_in(model: WavLMSegmentation, folder: str | Path) -> Path:
 
 
 def _config(model: WavLMSegmentation) -> str:
-    conformer, specifications = model.hparams.conformer, model.specifications
+    conformer, specifications = model.hparams["conformer"], single_specifications(model)
     arguments = {
         "wavlm_src": f'"{WAVLM_FILE}"',
         "wavlm_layer_num": model.wavlm.config.num_layers + 1,
@@ -123,7 +124,7 @@ def _config(model: WavLMSegmentation) -> str:
         "dropout": conformer["dropout"],
         "use_posi": "false",
         "output_activate_function": "false",
-        "max_speakers_per_chunk": len(specifications.classes),
+        "max_speakers_per_chunk": len(class_names(specifications)),
         "max_speakers_per_frame": specifications.powerset_max_classes,
         "chunk_size": f"{specifications.duration:g}",
         "selected_channel": 0,

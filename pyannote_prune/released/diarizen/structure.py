@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -133,7 +133,7 @@ def convert_config(config: Mapping[str, Any]) -> WavLMConfig:
     )
 
 
-def _conv_norm(config: Mapping[str, Any]) -> str:
+def _conv_norm(config: Mapping[str, Any]) -> Literal["group", "layer"]:
     mode = config["extractor_mode"]
     if mode not in list(CONV_NORMS):
         expected = " or ".join(map(repr, CONV_NORMS))

@@ -15,6 +15,7 @@ from ..config import WavLMConfig
 from ..extractor import ChannelNorm, Convolution, FeatureExtractor, FeatureProjection
 from ..feed_forward import FeedForward
 from ..layer import TransformerLayer
+from ..module_list import Modules
 from ..norm import OpenLayerNorm
 from ..position import (
     NormalizedConvolution,
@@ -37,7 +38,7 @@ class Encoder(Protocol):
     position: PositionalConvolution
     position_bias: RelativePositionBias
     norm: nn.LayerNorm
-    layers: nn.ModuleList
+    layers: Modules[TransformerLayer]
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
 

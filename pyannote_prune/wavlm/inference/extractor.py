@@ -47,13 +47,15 @@ class FrozenExtractor:
         self.size = receptive_field_size(config.convolutions)
         self.hop = receptive_field_size(config.convolutions, 2) - self.size
         first, *others = extractor.convolutions
-        is_normalized = isinstance(first.norm, nn.GroupNorm)
-        convolution = (
-            NormalizedConvolution(first) if is_normalized else FrozenConvolution(first, 1, dtype)
-        )
-        self.first, self.others = convolution, []
+        self.first: NormalizedConvolution | FrozenConvolution
+        if isinstance(first.norm, nn.GroupNorm):
+            self.first = NormalizedConvolution(first.conv, first.norm)
+        else:
+            self.first = FrozenConvolution(first, 1, dtype)
+        num_inputs, self.others = self.first.num_outputs, []
         for other in others:
-            convolution = FrozenConvolution(other, convolution.num_outputs, dtype)
+            convolution = FrozenConvolution(other, num_inputs, dtype)
+            num_inputs = convolution.num_outputs
             self.others.append(convolution)
         self.scale = extractor.scale.detach()
 
@@ -151,8 +153,7 @@ class NormalizedConvolution:
     bias of the convolution are changed for each waveform, so that its output is normalized.
     """
 
-    def __init__(self, convolution: Convolution) -> None:
-        conv, norm = convolution.conv, convolution.norm
+    def __init__(self, conv: nn.Conv1d, norm: nn.GroupNorm) -> None:
         (self.kernel,), (self.stride,) = conv.kernel_size, conv.stride
         more = -conv.out_channels % ALIGNMENT
         self.num_outputs = conv.out_channels + more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -39,7 +41,7 @@ class FrozenLinear:
         inputs = inputs.to(self.dtype)
         if self.is_packed:
             # the second "none": GELU is not approximated
-            options = ("gelu", [], "none") if self.gelu else ("none", [], "")
+            options: tuple[Any, ...] = ("gelu", [], "none") if self.gelu else ("none", [], "")
             return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, *options)
         outputs = F.linear(inputs, self.weight, self.bias)
         return torch.ops.aten.gelu_(outputs) if self.gelu else outputs

@@ -9,6 +9,7 @@ from helpers import tiny_config, tiny_model
 from typer.testing import CliRunner
 
 from pyannote_prune import WavLMConfig, cost, save_checkpoint
+from pyannote_prune.benchmark.speed.diarization import measure_diarization
 from pyannote_prune.benchmark.speed.experiment import (
     deviation,
     measure_speed,
@@ -154,6 +155,14 @@ def test_command_writes_steps_of_a_diarization(tmp_path):
     assert found["same_diarization"]
     assert found["largest_difference_of_embeddings"] < 1e-3
     assert set(found["steps"]["ours"]) >= {"segmentation", "embeddings"}
+
+
+def test_encoder_alone_does_not_diarize(monkeypatch):
+    monkeypatch.setattr(
+        "pyannote_prune.benchmark.speed.diarization.load", lambda name: torch.nn.Identity()
+    )
+    with pytest.raises(ValueError, match="must be a preset or a checkpoint, found 'transformers-"):
+        measure_diarization("transformers-base", 1.0)
 
 
 def test_half_a_case_is_refused():
