@@ -15,6 +15,7 @@ COMMANDS = {
         "Run a whole recipe on a small scale: a few minutes on a laptop, without network",
     ),
     "train": ("train", "Run a RECIPE: fine-tune, prune, distil again, train, export"),
+    "prune": ("train", "Prune a fine-tuned MODEL: prune, distil again, train, export"),
     "recipe": ("recipe", "Print a recipe of the package, to start from"),
     "convert": ("models", "Convert SOURCE into a CHECKPOINT that pyannote.audio reads"),
     "summary": ("models", "Print the structure and cost of a CHECKPOINT, layer by layer"),

@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from ..recipe.config import Recipe
+from ..recipe.export_arguments import export_arguments
+from ..recipe.folder import PIPELINE, RECIPE
 from ..recipe.quickstart import quickstart as run_quickstart
 from ..recipe.run import RecipeRun
+from ..recipe.teacher import recipe_for_teacher
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.tables import structure_table
 from ..training.devices import process_rank
@@ -66,15 +69,64 @@ def train(
     Run the same command again to resume: finished stages are skipped, and an interrupted stage
     continues from its last epoch.
     """
-    folder = output or _folder_of(recipe)
-    run = RecipeRun(Recipe.load(recipe), folder)
+    _run(Recipe.load(recipe), output or _folder_of(recipe))
+
+
+@run_in(resumable)
+def prune(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Fine-tuned model: checkpoint (of pyannote-prune, SUPlime, DiariZen, or SSeRiouSS "
+            "on WavLM), or hub id or folder of a released DiariZen or SUPlime model."
+        ),
+    ],
+    protocol: Annotated[str, typer.Option(help="Protocol to train and validate on.")],
+    database: Annotated[
+        Path, typer.Option(help="`database.yml` that defines the protocol.", dir_okay=False)
+    ],
+    output: Annotated[Path, typer.Option(help="Output folder.", file_okay=False)],
+    sparsity: Annotated[
+        float, typer.Option(help="Fraction of WavLM to remove.", min=0.0, max=0.99)
+    ] = Recipe.pruning.target_sparsity,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            help="Pipeline to take embedding and PLDA from: local folder, or hub id. Defaults to "
+            "the one that MODEL comes with, or to pyannote's."
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Value of the recipe to change, such as stages.prune.max_epochs=10. Repeatable.",
+        ),
+    ] = None,
+):
+    """
+    Prune a fine-tuned MODEL: prune, distil again, train, export
+
+    Windows, speakers and pipeline settings are those of the model. The recipe is written to the
+    output folder. Run the same command again to resume.
+    """
+    recipe = recipe_for_teacher(model, protocol, database, sparsity, parts, set_ or ())
+    _run(recipe, output)
+
+
+def _run(recipe: Recipe, folder: Path):
+    """Run a recipe, and print what came out"""
+    run = RecipeRun(recipe, folder)
     summary = run()
     if process_rank() > 0:
         return  # only the first process prints
     final = load_checkpoint(run.final)
     console.print(structure_table(final.wavlm.config, title="Structure after pruning"))
     console.print(stages_table(summary))
-    print_line(f"Pipeline: {folder / 'pipeline'}")
+    print_line(f"Recipe: {folder / RECIPE}")
+    print_line(f"Pipeline: {folder / PIPELINE}")
+    if packages := export_arguments(recipe)["packages"]:
+        print_line(f"Its speaker embedding needs another package: pip install {' '.join(packages)}")
 
 
 def _folder_of(recipe: Path) -> Path:

@@ -14,6 +14,7 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from ..files.schema import read_yaml, refuse, rule, section
+from ..files.sources import looks_like_hub_id
 from ..pipeline.export import COMMUNITY_1
 from ..pipeline.settings import (
     MEDIAN_FILTER,
@@ -168,6 +169,9 @@ AGGLOMERATIVE = {"method": "centroid", "min_cluster_size": 30, "threshold": 0.7}
 class Export:
     """Options of the exported pipeline
 
+    With `from_checkpoint`, settings and parts are those that `checkpoint` comes with, and options
+    below do not count, unless `parts` is given.
+
     Embedding and PLDA come from `parts` (oracle clustering needs none). Windows overlap by 1 -
     `segmentation_step` of their duration. `median_filter` is a number of frames, by default 11 (as
     in DiariZen), or 1 (no filter) with oracle clustering. `min_clean_ratio` is the share of a
@@ -180,6 +184,7 @@ class Export:
     segmentation_step: float = rule(0.1, above=0, maximum=1)
     median_filter: int | None = rule(None, minimum=1)
     min_clean_ratio: float = rule(MIN_CLEAN_RATIO, above=0, maximum=1)
+    from_checkpoint: bool = False
 
     def __post_init__(self):
         if self.median_filter is not None and self.median_filter % 2 == 0:
@@ -209,7 +214,7 @@ class Recipe:
     and Accurate Self-Supervised Models for Speaker Diarization", Interspeech 2025.
 
     The first stage starts either from `wavlm`, pretrained or not, under a new head, or from
-    `checkpoint`, a whole model that was trained before: a file, or the folder of a released model.
+    `checkpoint`, a whole model that was trained before, by whomever: see `open_source`.
 
     `load` and `from_dict` check every value: paths are then absolute, and `wavlm` and `conformer`
     are arguments of `WavLMSegmentation`. `duration` is the length of windows, in seconds.
@@ -228,8 +233,8 @@ class Recipe:
         default=None,
         metadata={"expected": "a hub id, a local folder, or a structure such as {preset: base}"},
     )
-    checkpoint: Path | None = field(
-        default=None, metadata={"expected": "the path of a checkpoint to start from"}
+    checkpoint: Path | str | None = field(
+        default=None, metadata={"expected": "the path, or the hub id, of a model to start from"}
     )
     seed: int = rule(3407, minimum=0, maximum=2**32 - 1)
     duration: float = rule(8.0, above=0)
@@ -286,7 +291,7 @@ class Recipe:
             wavlm = _folder_or_hub_id("wavlm", wavlm, folder, check_files)
         elif wavlm is not None:
             wavlm = _structure(wavlm)
-        checkpoint = recipe.checkpoint and folder / os.path.expanduser(recipe.checkpoint)
+        checkpoint = _path_or_hub_id(recipe.checkpoint, folder)
         recipe = replace(
             recipe,
             database=folder / os.path.expanduser(recipe.database),
@@ -300,8 +305,8 @@ class Recipe:
         _check_relations(recipe)
         if check_files and not os.path.isfile(recipe.database):
             refuse("database", "an existing file", str(recipe.database))
-        if check_files and checkpoint is not None and not os.path.exists(checkpoint):
-            refuse("checkpoint", "an existing file, or a folder", str(checkpoint))
+        if check_files and isinstance(checkpoint, Path) and not os.path.exists(checkpoint):
+            refuse("checkpoint", "an existing file, a folder, or a hub id", str(checkpoint))
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
@@ -320,6 +325,8 @@ def _check_relations(recipe: Recipe):
             f"`wavlm` or `checkpoint` must be given, and only one of them, found {both}: the first "
             "one is an encoder to put under a new head, the other one a model to start from."
         )
+    if recipe.checkpoint is None and recipe.export.from_checkpoint:
+        refuse("export.from_checkpoint", "false without `checkpoint`", True)
     if recipe.checkpoint is not None and recipe.conformer:
         refuse("conformer", "absent when `checkpoint` is given, which has one", recipe.conformer)
     if not any(stage.max_epochs for stage in vars(recipe.stages).values()):
@@ -364,6 +371,14 @@ def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:
         if message == str(error):
             message = f"`wavlm` does not describe an encoder: {error}"
         raise ValueError(message) from error
+
+
+def _path_or_hub_id(name: Path | str | None, folder: Path) -> Path | str | None:
+    """Resolve the path of a model, unless no such file exists and it looks like a hub id"""
+    if name is None:
+        return None
+    local = folder / os.path.expanduser(name)
+    return str(name) if looks_like_hub_id(name) and not os.path.exists(local) else local
 
 
 def _folder_or_hub_id(key: str, name: str, folder: Path, check: bool) -> str:

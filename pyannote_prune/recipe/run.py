@@ -19,6 +19,7 @@ from ..training.devices import process_rank
 from ..wavlm.cost import cost
 from ..wavlm.huggingface import load_huggingface
 from .config import Recipe
+from .export_arguments import export_arguments
 from .folder import (
     LOG,
     MODEL,
@@ -34,7 +35,7 @@ from .folder import (
     stage_folder,
 )
 from .stages import STAGE_RUNS, Context, StageRun
-from .starting_models import first_model, read_checkpoint
+from .starting_models import check_same_output, first_model, read_checkpoint
 from .structure_figure import plot_structure
 from .training_figure import plot_training
 
@@ -101,9 +102,9 @@ class RecipeRun:
         ValueError, OSError
             If one of them cannot be used: the message names a key of the recipe, or a file.
         """
-        export = self.recipe.export
         if not (self.output / PIPELINE).exists():
-            check_parts(export.parts, needed=export.settings.parts)
+            export = export_arguments(self.recipe)
+            check_parts(export["parts"], export["plda"], export["settings"].parts)
         if self.final.is_file():
             return
         for stage in self._wanted():
@@ -111,7 +112,9 @@ class RecipeRun:
         check_protocol(self.protocol, self.recipe.duration, self.recipe.in_memory)
         if not begun_stages(self.output):
             if self.recipe.checkpoint is not None:
-                read_checkpoint(self.recipe.checkpoint)
+                first = read_checkpoint(self.recipe.checkpoint)
+                if not self.fine_tune.is_wanted:
+                    check_same_output(self.recipe, first)
             elif isinstance(self.recipe.wavlm, str):
                 load_huggingface(self.recipe.wavlm)
 
@@ -164,7 +167,6 @@ class RecipeRun:
         logs = {STAGES[name]: self.folder(name) / LOG for name in self.stages()}
         plot_training(logs, self.output / "training.png")
         if not (self.output / PIPELINE).exists():
-            export = self.recipe.export
-            export_pipeline(final, self.output / PIPELINE, export.parts, export.settings)
+            export_pipeline(final, self.output / PIPELINE, **export_arguments(self.recipe))
         remove_drafts(self.output)  # prepared data
         write_json(summary, self.output / SUMMARY)

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
+from ..files.schema import refuse
 from ..pruning.prune import with_encoder
 from ..released.source import open_source
 from ..segmentation.model import WavLMSegmentation
-from ..segmentation.specifications import has_specifications
+from ..segmentation.specifications import class_names, has_specifications, single_specifications
 from .config import Recipe
 
 
@@ -32,7 +33,7 @@ def first_model(recipe: Recipe, **learning_rates: float) -> WavLMSegmentation:
         return twin(model, **learning_rates)
 
 
-def read_checkpoint(path: Path) -> WavLMSegmentation:
+def read_checkpoint(path: Path | str) -> WavLMSegmentation:
     """Read the `checkpoint` of a recipe: see `open_source`
 
     Raises
@@ -48,6 +49,33 @@ def read_checkpoint(path: Path) -> WavLMSegmentation:
             "layout."
         )
     return model
+
+
+def check_same_output(recipe: Recipe, model: WavLMSegmentation) -> None:
+    """Check that a recipe trains a model for the classes that it has
+
+    With other ones, the first stage makes a new classifier, which the last stages cannot do for
+    lack of a teacher.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of speakers differ: the message gives those of the model.
+    """
+    specifications = single_specifications(model)
+    if not specifications.powerset:
+        raise ValueError(
+            "`checkpoint` must be a powerset model for `stages.fine_tune.max_epochs: 0`, found one "
+            "without powerset: fine-tune it first, with epochs for that stage."
+        )
+    found = {
+        "max_speakers_per_chunk": len(class_names(specifications)),
+        "max_speakers_per_frame": specifications.powerset_max_classes,
+    }
+    for key, value in found.items():
+        if getattr(recipe, key) != value:
+            expected = f"{value}, as in `checkpoint`, which no stage fine-tunes"
+            refuse(key, expected, getattr(recipe, key))
 
 
 def twin(model: WavLMSegmentation, **learning_rates: float) -> WavLMSegmentation:
