@@ -20,6 +20,8 @@ from pyannote_prune.released.diarizen import write_stand_in
 from pyannote_prune.wavlm.presets import PRESETS
 
 RECIPES = sorted((Path(pyannote_prune.__file__).parent / "recipe" / "shipped").glob("*.yml"))
+OF_TEACHERS = [path for path in RECIPES if "\ncheckpoint: " in path.read_text()]
+OF_THE_PAPER = [path for path in RECIPES if path not in OF_TEACHERS]
 
 
 def counts(minimum: int = 1):
@@ -164,12 +166,40 @@ def test_conformer_is_checked_against_the_defaults_of_the_model():
     assert asdict(ConformerOptions()) == WavLMSegmentation.CONFORMER_DEFAULTS
 
 
-def test_there_are_four_recipes():
+def test_recipes_of_the_paper_and_of_teachers_ship():
     names = ["base-plus-s80", "base-plus-s90", "large-s80", "large-s90"]
-    assert [path.stem for path in RECIPES] == names
+    assert [path.stem for path in OF_THE_PAPER] == names
+    names = ["diarizen-large-s80-from-teacher", "suplime-large-s80", "suplime-s80"]
+    assert [path.stem for path in OF_TEACHERS] == names
+    assert len(OF_THE_PAPER) + len(OF_TEACHERS) == len(RECIPES)
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("path", "checkpoint", "duration"),
+    zip(
+        OF_TEACHERS,
+        ("diarizen-large/pytorch_model.bin", "rewayai/suplime-large", "rewayai/suplime"),
+        (8.0, 10.0, 10.0),
+        strict=True,
+    ),
+    ids=lambda value: getattr(value, "stem", None),
+)
+def test_recipe_of_a_teacher_leaves_the_first_stage_out(path, checkpoint, duration):
+    recipe = Recipe.load(path, check_files=False)
+    large = "large" in path.stem
+    change = {
+        "wavlm": None,
+        "checkpoint": checkpoint,
+        "duration": duration,
+        "stages": {"fine_tune": {"max_epochs": 0}, "prune": {"batch_size": 32 if large else 64}},
+        "export": {"from_checkpoint": True},
+    }
+    assert recipe == from_dict(change, folder=path.parent)
+    is_file = checkpoint.endswith(".bin")
+    assert recipe.checkpoint == (path.parent / checkpoint if is_file else checkpoint)
+
+
+@pytest.mark.parametrize("path", OF_THE_PAPER, ids=lambda path: path.stem)
 def test_shipped_recipe_differs_from_the_defaults_by_its_name_only(path):
     size, sparsity = path.stem.rsplit("-s", 1)
     change = {
@@ -184,6 +214,8 @@ def test_shipped_recipe_differs_from_the_defaults_by_its_name_only(path):
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipe_runs_next_to_our_database(path, tmp_path):
+    (tmp_path / "diarizen-large").mkdir()
+    (tmp_path / "diarizen-large" / "pytorch_model.bin").touch()
     (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(ValueError, match="`database` must be an existing file"):
         Recipe.load(tmp_path / path.name)

@@ -151,7 +151,9 @@ def test_checkpoint_must_exist(tmp_path):
         "database": "database.yml",
         "checkpoint": "missing.ckpt",
     }
-    with pytest.raises(ValueError, match=r"`checkpoint` must be an existing file, or .*missing"):
+    with pytest.raises(
+        ValueError, match=r"must be an existing file, a folder, or a hub id.*missing"
+    ):
         Recipe.from_dict(plain, tmp_path)
 
 

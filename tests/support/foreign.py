@@ -1,10 +1,12 @@
 """Small random models of other projects, and checkpoints of them"""
 
+import shutil
 from pathlib import Path
 
 import lightning
 import torch
 import torchaudio
+import yaml
 from pyannote.audio import Model
 from pyannote.audio.models.segmentation import SSeRiouSS
 
@@ -33,7 +35,7 @@ def make_suplime(large: bool = False, wavlm: dict | None = None, **options) -> M
     from suplime.models.segmentation import SuplimeSegmentation
 
     small = {"conformer": {"num_heads": 4, "ffn_dim": 40, "num_layers": 2}}
-    return _ready(
+    return ready(
         SuplimeSegmentation(
             wav2vec=wavlm or wavlm_arguments(large), normalize_waveform=large, **small | options
         )
@@ -48,11 +50,11 @@ def make_sseriouss(monkeypatch, wavlm: dict | None = None, **options) -> Model:
     with monkeypatch.context() as context:
         context.setattr(torchaudio.models, "wav2vec2_model", torchaudio.models.wavlm_model)
         model = SSeRiouSS(wav2vec=wavlm or wavlm_arguments(), **options)
-    return _ready(model)
+    return ready(model)
 
 
-def _ready(model: Model) -> Model:
-    """Set specifications, and draw weights that make confident scores"""
+def ready(model: Model) -> Model:
+    """Set specifications, and draw weights with which all classes are found in noise"""
     model.specifications = powerset_specifications(2.0, 3, 2)
     model.setup()
     with torch.no_grad():
@@ -61,8 +63,16 @@ def _ready(model: Model) -> Model:
                 parameter.add_(0.05 * torch.randn_like(parameter))
             elif not name.endswith("norm.weight"):
                 parameter.add_(0.1 * torch.randn_like(parameter))
-        model.classifier.weight *= 10
-    return model.eval()
+        model.eval()
+        found = []
+        handle = model.classifier.register_forward_hook(lambda *args: found.append(args[2]))
+        model(0.1 * torch.randn(1, 1, 32000))
+        handle.remove()
+        logits = found[0].flatten(0, 1)
+        scale = 3 / logits.std(dim=0).mean()
+        model.classifier.weight *= scale
+        model.classifier.bias.copy_(scale * (model.classifier.bias - logits.mean(dim=0)))
+    return model
 
 
 def write_checkpoint(model: Model, path: Path, **more) -> Path:
@@ -79,3 +89,27 @@ def write_checkpoint(model: Model, path: Path, **more) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content, path)
     return path
+
+
+def write_suplime(model: Model, embedding: Path, folder: Path) -> Path:
+    """Write a repository of SUPlime, with another speaker embedding"""
+    write_checkpoint(model, folder / "segmentation" / "pytorch_model.bin")
+    shutil.copytree(embedding, folder / "embedding")
+    config = {
+        "dependencies": {"pyannote.audio": "4.0.7", "suplime": "0.2.0"},
+        "pipeline": {
+            "name": "suplime.SuplimeDiarization",
+            "params": {
+                "segmentation": "$model/segmentation",
+                "embedding": "$model/embedding",
+                "clustering": "AgglomerativeClustering",
+                "embedding_exclude_overlap": True,
+            },
+        },
+        "params": {
+            "segmentation": {"min_duration_off": 0.0},
+            "clustering": {"method": "centroid", "min_cluster_size": 12, "threshold": 0.72},
+        },
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder

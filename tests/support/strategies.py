@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from pyannote.audio.core.task import Problem, Resolution, Specifications
 
 from pyannote_prune import WavLMConfig
+from pyannote_prune.segmentation.head import MIXTURES, Head, LinearOptions, LSTMOptions
 from pyannote_prune.segmentation.specifications import PROBLEMS
 from pyannote_prune.wavlm.config import ConvolutionConfig, LayerConfig
 from pyannote_prune.wavlm.presets import GEOMETRY, convolutions
@@ -37,6 +38,25 @@ def configs(draw) -> WavLMConfig:
         num_buckets=16,
         max_distance=20,
     )
+
+
+@st.composite
+def heads(draw, embed_dim: int) -> Head:
+    """Any small head, over hidden states of dimension `embed_dim`"""
+    mixture = draw(st.sampled_from(MIXTURES))
+    linear = LinearOptions(draw(st.integers(1, 9)), draw(st.integers(0, 2)))
+    if draw(st.booleans()):
+        lstm = LSTMOptions(draw(st.integers(1, 9)), draw(st.integers(1, 2)), draw(st.booleans()))
+        return Head(mixture=mixture, projection=False, lstm=lstm, linear=linear)
+    projection = draw(st.booleans())
+    conformer = {
+        "input_dim": 8 if projection else embed_dim,
+        "num_heads": draw(st.sampled_from([1, 2, 4])),
+        "ffn_dim": draw(st.integers(1, 20)),
+        "num_layers": draw(st.integers(1, 2)),
+        "depthwise_conv_kernel_size": draw(st.sampled_from([1, 3, 7])),
+    }
+    return Head(mixture=mixture, projection=projection, conformer=conformer, linear=linear)
 
 
 @st.composite
