@@ -69,7 +69,8 @@ def train(
     Run the same command again to resume: finished stages are skipped, and an interrupted stage
     continues from its last epoch.
     """
-    _run(Recipe.load(recipe), output or _folder_of(recipe))
+    folder = output or _folder_of(recipe)
+    _run(Recipe.load(recipe), folder)
 
 
 @run_in(resumable)

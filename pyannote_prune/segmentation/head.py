@@ -180,6 +180,17 @@ class Head:
         return sum(w * hidden for w, hidden in zip(weights, states, strict=True))
 
 
+def make_head(conformer: Mapping[str, Any] | None, head: Head | Mapping[str, Any] | None) -> Head:
+    """Make a head from the two arguments of `WavLMSegmentation`, of which one at most is given"""
+    if head is None:
+        return Head(conformer=dict(conformer or {}))
+    if conformer:
+        raise ValueError(
+            "`conformer` must be None when `head` is given, found both: give `head.conformer`."
+        )
+    return head if isinstance(head, Head) else Head.from_dict(head)
+
+
 def _conformer_options(options: Mapping[str, Any]) -> dict[str, Any]:
     for key in options:
         if key not in CONFORMER_OPTIONS:

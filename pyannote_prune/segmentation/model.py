@@ -23,7 +23,7 @@ from ..wavlm.waveforms import check_samples
 from ..wavlm.weights import check_keys
 from .contents import TASK_MODULES, without_task_modules
 from .encoder import make_encoder
-from .head import CONFORMER_DEFAULTS, Head, run_conformer
+from .head import CONFORMER_DEFAULTS, Head, make_head, run_conformer
 from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors
 from .samples import CheckedAudio
@@ -130,7 +130,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         self.audio = CheckedAudio(sample_rate=sample_rate, mono="downmix")
 
         self.wavlm = make_encoder(wavlm, units)
-        self.head = _head(conformer, head)
+        self.head = make_head(conformer, head)
         # as release 0.1.0 saves it, where that release has such a head
         described = (
             {"conformer": self.head.conformer}
@@ -392,13 +392,3 @@ def _from_safetensors(
     # weights that do not fit are always refused, strict or not
     model = rebuild(WavLMSegmentation, read_tensors(path), source=repr(str(path)))
     return model.to(map_location or "cpu")
-
-
-def _head(conformer: Mapping[str, Any] | None, head: Head | Mapping[str, Any] | None) -> Head:
-    if head is None:
-        return Head(conformer=dict(conformer or {}))
-    if conformer:
-        raise ValueError(
-            "`conformer` must be None when `head` is given, found both: give `head.conformer`."
-        )
-    return head if isinstance(head, Head) else Head.from_dict(head)
