@@ -103,7 +103,7 @@ def test_stopped_training_goes_on_as_if_undisturbed(tmp_path, devices):
         output, _ = process.communicate(timeout=120)
         assert process.returncode == status, output
         assert output.count("run the same command again to resume.") == 1
-        assert f"Stopped by {signum.name}: the same" in output
+        assert f"Stopped by {signum.name}: run the same" in output
         assert not (stopped / stage / "model.ckpt").exists()
         assert not (stopped / ".lock").exists()
     for process in (undisturbed, start("train", recipe, "--output", stopped)):
