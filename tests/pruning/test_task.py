@@ -22,6 +22,7 @@ from pyannote_prune import (
 )
 from pyannote_prune.pruning.sparsity import expected_sparsity
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
+from pyannote_prune.segmentation.head import Head, LinearOptions, LSTMOptions
 from pyannote_prune.segmentation.specifications import powerset_specifications
 from pyannote_prune.wavlm.gates import gates_of
 
@@ -126,6 +127,34 @@ def test_interrupted_training_matches_an_uninterrupted_one(
         expected = student.state_dict()
         for name, value in resumed.state_dict().items():
             assert torch.equal(value, expected[name]), name
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        Head(
+            mixture="softmax",
+            projection=False,
+            conformer=CONFORMER | {"input_dim": 48},
+            linear=LinearOptions(12, 1),
+        ),
+        Head(mixture="last", projection=False, lstm=LSTMOptions(8, 2, dropout=0.1)),
+    ],
+    ids=["SUPlime", "SSeRiouSS"],
+)
+def test_other_heads_resume_as_well(protocol, tmp_path, head):
+    model = WavLMSegmentation(wavlm=tiny_config(), head=head)
+    model.specifications = tiny_model().specifications
+    model.setup()
+    save_checkpoint(model, tmp_path / "teacher.ckpt")
+    _, student, steps = fit(protocol, tmp_path / "teacher.ckpt", 7, tmp_path)
+    path = tmp_path / "step=5.ckpt"
+    _, resumed, rest = fit(protocol, tmp_path / "teacher.ckpt", 7, ckpt_path=path)
+    assert rest == steps[5:]
+    expected = student.state_dict()
+    assert all(torch.equal(value, expected[k]) for k, value in resumed.state_dict().items())
+    for name, value in model.state_dict().items():
+        assert name.startswith("wavlm.") or torch.equal(expected[name], value), name
 
 
 def test_checkpoint_holds_the_student_alone(protocol, teacher, tmp_path):

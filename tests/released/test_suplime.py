@@ -3,11 +3,13 @@
 import shutil
 
 import foreign
+import numpy as np
 import pytest
 import torch
 import yaml
 from helpers import Payload, relative_error
 from pyannote.audio import Pipeline
+from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.audio.models.embedding import XVectorMFCC
 from typer.testing import CliRunner
 
@@ -123,6 +125,33 @@ def test_pipelines_with_the_same_parts_give_the_same_turns(repository, tmp_path)
     )
     assert len(expected) > 3
     assert found.to_rttm() == expected.to_rttm()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
+def test_class_of_their_embedding_gives_the_same_embeddings(repository, tmp_path):
+    """Its frames are shared by the speakers of a window"""
+    from suplime.models.embedding import WeSpeakerSimAMResNet34
+
+    torch.manual_seed(0)
+    embedding = WeSpeakerSimAMResNet34().eval()
+    embedding.specifications = Specifications(
+        problem=Problem.REPRESENTATION, resolution=Resolution.CHUNK, duration=2.0
+    )
+    folder = shutil.copytree(repository, tmp_path / "theirs")
+    foreign.write_checkpoint(embedding, folder / "embedding" / "pytorch_model.bin")
+    source = open_source(folder)
+    export_pipeline(source.load_model(), tmp_path / "ours", folder, source.load_settings())
+    file = {"waveform": 0.1 * torch.randn(1, 16000 * 3), "sample_rate": 16000, "uri": "file"}
+    found, expected = {}, {}
+    for path, kept in ((tmp_path / "ours", found), (folder, expected)):
+
+        def keep(name, artifact=None, file=None, total=None, completed=None, kept=kept):
+            kept[name] = artifact
+
+        Pipeline.from_pretrained(path)(dict(file), hook=keep)
+    assert found["embeddings"].shape[-1] == 256
+    np.testing.assert_allclose(found["embeddings"], expected["embeddings"], atol=1e-4)
 
 
 def test_repository_of_the_hub_is_referred_to(repository, tmp_path, monkeypatch):
