@@ -27,8 +27,12 @@ CONFORMER_DEFAULTS = {
 }
 CONFORMER_OPTIONS = (*CONFORMER_DEFAULTS, "use_group_norm", "convolution_first")
 
-# how hidden states of WavLM become one sequence
-MIXTURES = ("sum", "softmax", "last")
+# how hidden states of WavLM become one sequence, and the words for it
+MIXTURES = {
+    "sum": "weighted sum of hidden states",
+    "softmax": "softmax-weighted sum of hidden states",
+    "last": "last hidden state",
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Head:
         If an option is unknown or impossible, or if there are both a Conformer and an LSTM.
     """
 
-    mixture: str = rule("sum", choices=MIXTURES)
+    mixture: str = rule("sum", choices=tuple(MIXTURES))
     projection: bool = True
     conformer: dict[str, Any] = field(default_factory=dict)
     lstm: LSTMOptions | None = None
@@ -126,6 +130,26 @@ class Head:
         if self.linear.num_layers:
             return self.linear.hidden_size
         return self.conformer["input_dim"] if self.lstm is None else self.lstm.dimension
+
+    @property
+    def summary(self) -> str:
+        """One line for people
+
+        >>> Head().summary
+        'weighted sum of hidden states, Conformer of 4 layers of dimension 256'
+        """
+        parts = [MIXTURES[self.mixture]]
+        if self.lstm is None:
+            layers, dim = self.conformer["num_layers"], self.conformer["input_dim"]
+            parts.append(f"Conformer of {layers} layers of dimension {dim}")
+        else:
+            layers, dim = self.lstm.num_layers, self.lstm.dimension
+            parts.append(f"LSTM of {layers} layers of dimension {dim}")
+        if self.linear.num_layers:
+            parts.append(
+                f"{self.linear.num_layers} feed-forward layers of {self.linear.hidden_size} units"
+            )
+        return ", ".join(parts)
 
     @property
     def num_layers(self) -> int:

@@ -55,6 +55,7 @@ def specifications_lines(model: WavLMSegmentation) -> list[str]:
         else f"{len(names)} classes: {', '.join(names)}"
     )
     return [
+        f"Head: {model.head.summary}",
         f"Window: {specifications.duration:g} s",
         f"Classes: {classes}",
         f"Parameters: {total:,} ({total - encoder.parameters:,} of them outside WavLM)",

@@ -43,7 +43,7 @@ def configs(draw) -> WavLMConfig:
 @st.composite
 def heads(draw, embed_dim: int) -> Head:
     """Any small head, over hidden states of dimension `embed_dim`"""
-    mixture = draw(st.sampled_from(MIXTURES))
+    mixture = draw(st.sampled_from(list(MIXTURES)))
     linear = LinearOptions(draw(st.integers(1, 9)), draw(st.integers(0, 2)))
     if draw(st.booleans()):
         lstm = LSTMOptions(draw(st.integers(1, 9)), draw(st.integers(1, 2)), draw(st.booleans()))
