@@ -15,7 +15,8 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
 
     The pipeline of pyannote.audio computes one embedding after the other, with the same waveform
     for each speaker of a window. Most of the network does not depend on the speaker: its output is
-    kept as long as the waveform is the same.
+    kept as long as the waveform is the same. Speakers who are silent in a window, whose embeddings
+    the pipeline does not use, cost nothing if their embedding is always the same.
 
     Parameters
     ----------
@@ -28,6 +29,7 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
     def __init__(self, embedding: PyannoteAudioPretrainedSpeakerEmbedding) -> None:
         super().__init__(embedding.model_, device=embedding.device)
         self._last = torch.empty(0), torch.empty(0)
+        self._of_silence = self._embed_silence()
 
     def __call__(self, waveforms: Tensor, masks: Tensor | None = None) -> np.ndarray:
         """Extract embeddings
@@ -43,10 +45,36 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         """
         if masks is None:
             return super().__call__(waveforms)
+        speaks = (masks != 0).any(dim=1).cpu()
+        if self._of_silence is None or speaks.all():
+            return self._embed(waveforms, masks)
+        embeddings = np.repeat(self._of_silence, len(masks), axis=0)
+        if speaks.any():
+            embeddings[speaks.numpy()] = self._embed(waveforms[speaks], masks[speaks])
+        return embeddings
+
+    def _embed(self, waveforms: Tensor, masks: Tensor) -> np.ndarray:
         with torch.inference_mode():
             frames = self._shared_frames(waveforms)
             embeddings = self.model_.forward_embedding(frames, weights=masks.to(self.device))
         return embeddings.cpu().numpy()
+
+    def _embed_silence(self) -> np.ndarray | None:
+        """Embed a speaker who is silent all along
+
+        Returns
+        -------
+        embedding : (1, dimension) np.ndarray or None
+            None if it depends on the waveform, as it may with attentive pooling.
+        """
+        generator = torch.Generator().manual_seed(0)
+        waveforms = torch.randn(2, 1, self.sample_rate // 2, generator=generator)
+        with torch.inference_mode():
+            frames = self.model_.forward_frames(waveforms.to(self.device))
+            masks = torch.zeros(2, frames.shape[-1], device=self.device)
+            embeddings = self.model_.forward_embedding(frames, weights=masks).cpu().numpy()
+        is_constant = np.array_equal(embeddings[0], embeddings[1], equal_nan=True)
+        return embeddings[:1] if is_constant else None
 
     def _shared_frames(self, waveforms: Tensor) -> Tensor:
         """Frames of each waveform, computed once per run of equal waveforms

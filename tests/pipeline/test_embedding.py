@@ -38,15 +38,65 @@ def test_same_embeddings_whatever_the_order_and_the_batches(stock, windows, batc
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_frames_of_a_window_are_computed_once(stock, monkeypatch):
-    calls = []
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=8), st.integers(1, 4), st.integers(0, 2**16))
+def test_silent_speakers_have_the_embedding_that_the_network_gives_them(
+    stock, speaks, batch_size, seed
+):
+    """Whatever is said in their windows"""
+    generator = torch.Generator().manual_seed(seed)
+    waveforms = torch.randn((len(speaks) + 1) // 2, 1, 8000, generator=generator)
+    waveforms = waveforms.repeat_interleave(2, dim=0)[: len(speaks)]
+    masks = torch.tensor(speaks)[:, None] * torch.ones(50)
+    ours = SharedFramesEmbedding(stock)
+    found, expected = (
+        np.vstack(
+            [
+                embed(w, masks=m)
+                for w, m in zip(waveforms.split(batch_size), masks.split(batch_size), strict=True)
+            ]
+        )
+        for embed in (ours, stock)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_windows_without_speech_cost_nothing(stock, monkeypatch):
+    ours, calls = SharedFramesEmbedding(stock), []
     forward_frames = stock.model_.forward_frames
     monkeypatch.setattr(
         stock.model_,
         "forward_frames",
         lambda waveforms: calls.append(len(waveforms)) or forward_frames(waveforms),
     )
+    masks = torch.zeros(6, 50)
+    ours(torch.randn(6, 1, 8000), masks=masks)
+    assert calls == []
+    masks[3] = 1
+    ours(torch.randn(6, 1, 8000), masks=masks)
+    assert calls == [1]
+
+
+def test_embedding_of_silence_that_depends_on_the_waveform_is_computed(stock, monkeypatch):
+    """As attentive pooling may have it"""
+    monkeypatch.setattr(
+        stock.model_, "forward_embedding", lambda frames, weights: frames.flatten(1)[:, :256]
+    )
     ours, waveforms = SharedFramesEmbedding(stock), torch.randn(2, 1, 8000)
+    expected = stock.model_.forward_frames(waveforms).flatten(1)[:, :256].detach()
+    found = ours(waveforms, masks=torch.zeros(2, 50))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_frames_of_a_window_are_computed_once(stock, monkeypatch):
+    ours, calls = SharedFramesEmbedding(stock), []
+    forward_frames = stock.model_.forward_frames
+    monkeypatch.setattr(
+        stock.model_,
+        "forward_frames",
+        lambda waveforms: calls.append(len(waveforms)) or forward_frames(waveforms),
+    )
+    waveforms = torch.randn(2, 1, 8000)
     masks = torch.ones(1, 50)
     for waveform in waveforms.repeat_interleave(4, dim=0):
         ours(waveform[None], masks=masks)
