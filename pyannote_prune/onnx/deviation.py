@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.specifications import class_names, single_specifications
+
+# window, speaker, first frame, first frame after it
+Turn: TypeAlias = tuple[int, ...]
 
 # a turn is kept if none of its ends moves by more than so many frames (0.1 s)
 TOLERANCE = 5
@@ -87,17 +91,15 @@ def decide(model: WavLMSegmentation, scores: Tensor) -> NDArray[np.bool_]:
     return scores.numpy() > 0.5
 
 
-def find_turns(active: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
-    """Find turns: window, speaker, first frame, and first frame after it"""
+def find_turns(active: NDArray[np.bool_]) -> list[Turn]:
+    """Find turns, in decisions of `decide`"""
     padded = np.pad(active, ((0, 0), (1, 1), (0, 0))).astype(int).transpose(0, 2, 1)
     changes = np.diff(padded)
     starts, ends = np.argwhere(changes == 1), np.argwhere(changes == -1)
-    return [
-        (*start, end) for start, (_, _, end) in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
+    return [(*start, end) for start, end in zip(starts.tolist(), ends[:, 2].tolist(), strict=True)]
 
 
-def _is_close(turn: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+def _is_close(turn: Turn, other: Turn) -> bool:
     return turn[:2] == other[:2] and all(
         abs(a - b) <= TOLERANCE for a, b in zip(turn[2:], other[2:], strict=True)
     )
