@@ -96,7 +96,7 @@ def test_any_structure_and_any_head(tmp_path_factory, data):
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=40, **FEW)
+@settings(max_examples=25, **FEW)
 def test_many_structures_and_heads(tmp_path_factory, data):
     check_any_structure(tmp_path_factory.mktemp("onnx"), data)
 
