@@ -10,6 +10,7 @@ from .registration import register
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .onnx.save import save_onnx
     from .pipeline.export import export_pipeline
     from .pipeline.settings import DiarizationSettings
     from .pruning import DistillationPruning, gate, prune
@@ -34,6 +35,7 @@ __all__ = [
     "load_diarizen",
     "prune",
     "save_checkpoint",
+    "save_onnx",
 ]
 
 # imported when first used: the command line answers at once when it needs none of them
@@ -51,6 +53,7 @@ _MODULES = {
     "load_diarizen": "released.diarizen",
     "prune": "pruning.prune",
     "save_checkpoint": "segmentation.checkpoint",
+    "save_onnx": "onnx.save",
 }
 
 

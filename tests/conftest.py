@@ -19,8 +19,9 @@ from pyannote.audio.models.embedding import XVectorMFCC
 from pyannote.database import FileFinder, registry
 from voices import FSDD, generate_voices
 
-from pyannote_prune import DiarizationSettings, export_pipeline, save_checkpoint
+from pyannote_prune import DiarizationSettings, export_pipeline, save_checkpoint, save_onnx
 from pyannote_prune.pipeline.settings import ORACLE_SETTINGS
+from pyannote_prune.segmentation.checkpoint import load_checkpoint
 
 
 def pytest_report_header() -> str:
@@ -84,6 +85,14 @@ def checkpoint(tmp_path_factory) -> Path:
         model.classifier.weight *= 30
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
     save_checkpoint(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def onnx_file(checkpoint, tmp_path_factory) -> Path:
+    """The same model as an ONNX file"""
+    path = tmp_path_factory.mktemp("onnx") / "new" / "Model.ONNX"
+    save_onnx(load_checkpoint(checkpoint), path, source="owner/name", licence="CC BY-NC 4.0")
     return path
 
 

@@ -13,9 +13,6 @@ from helpers import tiny_model
 from pyannote_prune import cost
 from pyannote_prune.benchmark.speed.experiment import speech
 from pyannote_prune.released.diarizen.structure import convert_config
-from pyannote_prune.wavlm import WavLM
-from pyannote_prune.wavlm.foreign_names import rename_keys
-from pyannote_prune.wavlm.weights import load_exactly
 
 # of the README of the fixtures: absolute, plus relative for pre-norm hidden states
 TOLERANCE = 1e-4
@@ -28,18 +25,7 @@ CASES = [
     *golden.available("tiny_base", "tiny_large"),
     *(pytest.param(name, marks=pytest.mark.slow) for name in golden.available(*FULL_SIZE)),
 ] or ["generated_base", "generated_large"]
-PRUNED = golden.available(
-    *(
-        f"masked_vs_pruned/{style}_{experiment}"
-        for style in ("base", "large")
-        for experiment in (
-            *("all_units", "conv", "conv_head_interm", "head", "interm", "layers"),
-            *("lost_attention_by_heads", "lost_attention_by_layer"),
-            *("lost_feed_forward_by_interm", "lost_feed_forward_by_layer"),
-            *("lost_first_attention_by_heads", "lost_first_attention_by_layer"),
-        )
-    )
-) or ["generated_base", "generated_large"]
+PRUNED = golden.PRUNED or ["generated_base", "generated_large"]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -108,22 +94,12 @@ def test_encoders_pruned_by_the_reference_match(case):
         wavlm, waveforms, reference = golden.generate(case.endswith("large"), silent_heads=True)
         close(torch.stack(wavlm(waveforms)), reference, wavlm, case)
         return
-    config = golden.read_json(f"{case}/pruned_config.json")
-    config = config.get("wavlm", config)
+    config = golden.pruned_config(case)
     if not config["encoder_use_attention"][0]:
         with pytest.raises(ValueError, match="`encoder_use_attention` must start with true"):
             convert_config(config)
         return
-    expected = np.load(golden.FOLDER / case / "expected.npz")
-    masks = {
-        key.removeprefix("mask."): torch.from_numpy(expected[key])
-        for key in expected.files
-        if key.startswith("mask.")
-    }
-    weights = golden.prune(golden.state_dict(f"{case}/keys.json"), masks)
-    keys = golden.read_json(f"{case}/pruned_keys.json")
-    wavlm = WavLM(convert_config(config)).eval()
-    load_exactly(wavlm, rename_keys({key: weights[key] for key in keys}), case)
+    wavlm, expected = golden.build_pruned(case)
 
     counts = golden.read_json(f"{case}/counts.json")["pruned"]
     assert cost(wavlm).parameters == counts["numel"]

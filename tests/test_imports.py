@@ -14,6 +14,7 @@ ROOMS = {
     "wavlm": {"files"},
     "data": {"files"},
     "segmentation": {"wavlm", "files"},
+    "onnx": {"segmentation", "wavlm", "files"},
     "training": {"data", "wavlm", "files"},
     "pruning": {"training", "segmentation", "wavlm", "files"},
     "pipeline": {"segmentation", "data", "wavlm", "files"},
@@ -29,7 +30,7 @@ ROOMS = {
         "files",
     },
 }
-ROOMS["benchmark"] = {"recipe", *ROOMS["recipe"]}
+ROOMS["benchmark"] = {"recipe", "onnx", *ROOMS["recipe"]}
 ROOMS["cli"] = {"benchmark", *ROOMS["benchmark"]}
 # the only files beside the rooms
 TOP = {"__init__.py", "__main__.py", "moved.py", "registration.py", "version.py", "py.typed"}

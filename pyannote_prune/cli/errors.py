@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from yaml import YAMLError
 
+from ..files.extras import MissingExtra
 from .interruption import Interrupted, interruptible
 
 # environment variable
@@ -48,7 +49,7 @@ def is_expected(error: Exception) -> bool:
     pyannote.database reads `database.yml` with PyYAML. The error of Lightning is recognized by
     name, so that commands that do not need Lightning do not import it.
     """
-    expected = (OSError, ValueError, YAMLError)
+    expected = (OSError, ValueError, YAMLError, MissingExtra)
     return isinstance(error, expected) or type(error).__name__ == "MisconfigurationException"
 
 

@@ -17,7 +17,10 @@ COMMANDS = {
     "train": ("train", "Run a RECIPE: fine-tune, prune, distil again, train, export"),
     "prune": ("train", "Prune a fine-tuned MODEL: prune, distil again, train, export"),
     "recipe": ("recipe", "Print a recipe of the package, to start from"),
-    "convert": ("models", "Convert SOURCE into a CHECKPOINT that pyannote.audio reads"),
+    "convert": (
+        "models",
+        "Convert SOURCE into a CHECKPOINT that pyannote.audio reads, or into an ONNX file",
+    ),
     "summary": ("models", "Print the structure and cost of a CHECKPOINT, layer by layer"),
     "export": (
         "models",

@@ -17,7 +17,7 @@ from .sources import SUFFIXES
 # suffixes that names of folders do not have
 OF_FILES = (
     *SUFFIXES,
-    *(".onnx", ".zip", ".rttm", ".json", ".csv", ".txt", ".md", ".png", ".wav"),
+    *(".zip", ".rttm", ".json", ".csv", ".txt", ".md", ".png", ".wav"),
 )
 
 

@@ -11,8 +11,11 @@ MODELS = ("model.safetensors", "pytorch_model.bin", "model.ckpt")
 PYTORCH = (".ckpt", ".bin", ".pt", ".pth")
 SAFETENSORS = ".safetensors"
 
+# suffix of models that were converted for other runtimes
+ONNX = ".onnx"
+
 # suffixes of files, which names of repositories do not have
-SUFFIXES = (*PYTORCH, SAFETENSORS, ".yaml", ".yml")
+SUFFIXES = (*PYTORCH, SAFETENSORS, ONNX, ".yaml", ".yml")
 
 
 def check_is_file(path: str | Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..files.messages import shorten
 from ..files.pickles import read_safely
+from ..files.sources import ONNX
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.contents import ARCHITECTURE, Contents
 from ..segmentation.model import WavLMSegmentation
@@ -33,10 +34,15 @@ def open_checkpoint(source: str | Path) -> Source | None:
     Raises
     ------
     ValueError
-        If it is damaged or holds code.
+        If it is damaged or holds code, or is an ONNX file.
     """
     if not Path(source).is_file():
         return None
+    if str(source).lower().endswith(ONNX):
+        raise ValueError(
+            f"{str(source)!r} is an ONNX file, which is not converted back: give the checkpoint "
+            "that it was made from."
+        )
     if is_safetensors(source):
         return Source(partial(load_checkpoint, source))
     content = read_safely(source)

@@ -35,11 +35,7 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
         If the model has no specifications, or if `path` has the suffix of another format.
     """
     check_suffix(path)
-    if not has_specifications(model) or not hasattr(model, "classifier"):
-        raise ValueError(
-            "`model` must have specifications and a classifier, found none: train it "
-            "(`Trainer().fit(model)`), or set `model.specifications` and call `model.setup()`."
-        )
+    check_is_complete(model)
     hparams, weights = dict(model.hparams), without_task_modules(model.state_dict())
     if is_safetensors(path):
         contents = Contents(hparams, with_plain_classes(single_specifications(model)), weights)
@@ -54,6 +50,21 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
     }
     model.on_save_checkpoint(checkpoint)  # adds specifications
     write_atomically(checkpoint, Path(path))
+
+
+def check_is_complete(model: WavLMSegmentation) -> None:
+    """Refuse models whose task is not known yet
+
+    Raises
+    ------
+    ValueError
+        If the model has no specifications, or no classifier.
+    """
+    if not has_specifications(model) or not hasattr(model, "classifier"):
+        raise ValueError(
+            "`model` must have specifications and a classifier, found none: train it "
+            "(`Trainer().fit(model)`), or set `model.specifications` and call `model.setup()`."
+        )
 
 
 def check_suffix(path: str | Path) -> None:

@@ -192,7 +192,7 @@ def test_version():
     assert run("--version") == f"pyannote-prune {__version__}\n"
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.h5", "Model.CKPT.gz"])
+@pytest.mark.parametrize("name", ["model.onnx.data", "model.h5", "Model.CKPT.gz"])
 def test_checkpoints_of_other_formats_are_refused_before_anything_is_read(tmp_path, name):
     output = fail("convert", tmp_path / "nowhere.ckpt", tmp_path / name)
     known = "must end in .safetensors, or, for the format of PyTorch, in .ckpt, .bin, .pt, .pth"

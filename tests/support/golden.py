@@ -28,6 +28,20 @@ def available(*names: str) -> list[str]:
     return [name for name in names if (FOLDER / name).is_dir()]
 
 
+PRUNED = available(
+    *(
+        f"masked_vs_pruned/{style}_{experiment}"
+        for style in ("base", "large")
+        for experiment in (
+            *("all_units", "conv", "conv_head_interm", "head", "interm", "layers"),
+            *("lost_attention_by_heads", "lost_attention_by_layer"),
+            *("lost_feed_forward_by_interm", "lost_feed_forward_by_layer"),
+            *("lost_first_attention_by_heads", "lost_first_attention_by_layer"),
+        )
+    )
+)
+
+
 @cache
 def recipe() -> ModuleType:
     """`make_weights.py`"""
@@ -68,6 +82,27 @@ def build(case: str) -> tuple[WavLM, WavLMSegmentation | None]:
     model.setup()
     load_exactly(model, convert_state_dict(weights), case)
     return model.eval().wavlm, model
+
+
+def pruned_config(case: str) -> dict:
+    """Structure of a case of `PRUNED`, as the reference writes it"""
+    config = read_json(f"{case}/pruned_config.json")
+    return config.get("wavlm", config)
+
+
+def build_pruned(case: str) -> tuple[WavLM, np.lib.npyio.NpzFile]:
+    """Encoder that the reference has pruned, and its numbers"""
+    expected = np.load(FOLDER / case / "expected.npz")
+    masks = {
+        key.removeprefix("mask."): torch.from_numpy(expected[key])
+        for key in expected.files
+        if key.startswith("mask.")
+    }
+    weights = prune(state_dict(f"{case}/keys.json"), masks)
+    keys = read_json(f"{case}/pruned_keys.json")
+    wavlm = WavLM(convert_config(pruned_config(case))).eval()
+    load_exactly(wavlm, rename_keys({key: weights[key] for key in keys}), case)
+    return wavlm, expected
 
 
 def load_encoder(config: dict, weights: dict[str, Tensor]) -> WavLM:
