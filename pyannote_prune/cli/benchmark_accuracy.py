@@ -14,8 +14,10 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from ..benchmark.accuracy.arms import FULL, SMALL, Arm
 from ..benchmark.accuracy.experiment import Experiment
 from ..benchmark.accuracy.report import markdown, plot, rich_table
-from ..data.simulation.voices import count_unused, find_voices
+from ..data.simulation.speakers import select_speakers
+from ..data.simulation.voices import find_voices
 from ..files.folders import write_text
+from .voices import SPEAKERS, TEST_SPEAKERS, Speakers, print_unused
 
 
 def accuracy(
@@ -57,6 +59,8 @@ def accuracy(
             min=1,
         ),
     ] = None,
+    speakers: Annotated[Speakers | None, SPEAKERS] = None,
+    test_speakers: Annotated[list[str] | None, TEST_SPEAKERS] = None,
 ):
     """
     Test the claim of the paper: compare pruning after fine-tuning with its alternatives
@@ -73,12 +77,19 @@ def accuracy(
         )
     scale = SMALL if small else FULL
     other = (database, protocol) if database and protocol else None
-    experiment = Experiment(voices, output, scale, other)
+    found = find_voices(voices)
+    experiment = Experiment(
+        voices,
+        output,
+        scale,
+        other,
+        speakers and speakers.value,
+        select_speakers(test_speakers or [], found),
+    )
     if jobs is None:
         jobs = torch.cuda.device_count() or os.cpu_count() or 1
     console, arms = Console(), scale.arms(arm)
-    if others := count_unused(voices, find_voices(voices)):
-        console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
+    print_unused(voices, found)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("Arms", total=len(arms))
@@ -88,8 +99,11 @@ def accuracy(
             progress.console.print(f"{done.name}: {rate}", highlight=False)
             progress.advance(bar)
 
-        results = experiment(jobs, report, arm)
-    write_text(markdown(results), output / "table.md")
+        def say(line: str):
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        results = experiment(jobs, report, arm, say)
+    write_text(f"{markdown(results)}\n{results['speakers']}\n", output / "table.md")
     names = ["table.md", "results.json"]
     # every scored arm is a dense model, or needs one
     if any("test" in result for result in results["arms"]):

@@ -10,9 +10,11 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from ..data.protocol import check_references, load_protocol
 from ..data.simulation import protocol as simulation
+from ..data.simulation.speakers import select_speakers
 from ..data.simulation.turn_statistics import TurnStatistics
-from ..data.simulation.voices import count_unused, find_voices
+from ..data.simulation.voices import find_voices
 from .errors import console, print_line, resumable, run_in
+from .voices import SPEAKERS, TEST_SPEAKERS, Speakers, print_unused
 
 DEFAULT = simulation.Simulation()
 
@@ -78,12 +80,23 @@ def simulate(
     ] = DEFAULT.level,
     seed: Annotated[int, typer.Option(help="Random seed.")] = DEFAULT.seed,
     name: Annotated[str, typer.Option(help="Name of the database.")] = DEFAULT.name,
+    speakers: Annotated[Speakers | None, SPEAKERS] = None,
+    test_speakers: Annotated[list[str] | None, TEST_SPEAKERS] = None,
+    repeat: Annotated[
+        bool,
+        typer.Option(
+            "--repeat",
+            help="Draw whole recordings again and again, as in release 0.1.0. By default, they are "
+            "cut at pauses, and a conversation uses no stretch of speech twice.",
+        ),
+    ] = False,
 ):
     """
     Simulate conversations from recordings of single speakers (VOICES), and write a protocol
 
     Turns, pauses and overlaps follow statistics of real meetings, or of your own conversations
-    (--like and --protocol). Run the same command again to resume.
+    (--like and --protocol). Training, development and test conversations have different speakers
+    if there are enough: speakers.csv says which. Run the same command again to resume.
     """
     if (like is None) != (protocol is None):
         raise ValueError(
@@ -96,6 +109,7 @@ def simulate(
         real = load_protocol(like, protocol, preprocessors={})
         check_references(real, "train")
         statistics = TurnStatistics.measure(real.train())
+    found = find_voices(voices)
     options = simulation.Simulation(
         name=name,
         duration=duration,
@@ -110,15 +124,17 @@ def simulate(
         t60=t60 if any(t60) else None,
         level=level,
         seed=seed,
+        speakers=speakers and speakers.value,
+        test_speakers=select_speakers(test_speakers or [], found),
+        repeat=repeat,
     )
-    if others := count_unused(voices, find_voices(voices)):
-        console.print(f"Left out of {voices}: {others}", markup=False, highlight=False)
+    print_unused(voices, found)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("Conversations", total=None)
 
         def advance(done: int, total: int):
             bar.update(task, completed=done, total=total)
 
-        database = simulation.simulate(voices, output, options, statistics, advance)
+        database = simulation.simulate(voices, output, options, statistics, advance, print_line)
     print_line(f"Wrote {database}")
     console.print(f"Protocol: {name}.SpeakerDiarization.Conversations", highlight=False)

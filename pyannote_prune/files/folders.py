@@ -108,8 +108,10 @@ def flatten(plain: Any, key: str = "") -> dict[str, Any]:
     return {k: v for name, value in items for k, v in flatten(value, name).items()}
 
 
-def write_yaml(content: dict[str, Any], path: Path) -> None:
-    write_text(yaml.safe_dump(content, sort_keys=False), path)
+def write_yaml(content: dict[str, Any], path: Path, comment: str = "") -> None:
+    """Write plain values, below a comment of one line"""
+    head = f"# {comment}\n" if comment else ""
+    write_text(head + yaml.safe_dump(content, sort_keys=False), path)
 
 
 def write_json(content: dict[str, Any], path: Path) -> None:

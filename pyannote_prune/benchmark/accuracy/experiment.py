@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from pyannote.database import Protocol
 from ...data.protocol import check_references, load_protocol, naming_subset
 from ...data.protocol_files import reference_of
 from ...data.simulation import Simulation, TurnStatistics, simulate
-from ...data.simulation.protocol import check_voices
+from ...data.simulation.protocol import assign_speakers, check_voices
+from ...data.simulation.voices import find_voices
 from ...files.atomic import remove_drafts, writing
 from ...files.folders import Difference, claim, write_json, write_yaml
 from ...files.locks import in_use
@@ -51,6 +52,12 @@ class Experiment:
         Defaults to FULL.
     out_of_domain : tuple of (Path, str), optional
         `database.yml`, and name of a protocol whose development set is scored as well.
+    speakers : {"apart", "shared"}, optional
+        Whether training, development and test have different speakers: see `Simulation`. Where
+        all of them are shared (six speakers, for instance), recordings are repeated, as when the
+        published numbers were measured.
+    test_speakers : sequence of str, optional
+        Speakers for tests alone: see `Simulation`.
     """
 
     def __init__(
@@ -59,15 +66,19 @@ class Experiment:
         output: Path,
         scale: Scale = FULL,
         out_of_domain: tuple[Path, str] | None = None,
+        speakers: str | None = None,
+        test_speakers: Sequence[str] = (),
     ):
         self.voices, self.output, self.scale = Path(voices), Path(output), scale
         self.out_of_domain = out_of_domain and (Path(out_of_domain[0]).resolve(), out_of_domain[1])
+        self.speakers, self.test_speakers = speakers, tuple(sorted(test_speakers))
 
     def __call__(
         self,
         num_jobs: int = 1,
         report: Callable[[Arm, dict[str, Any]], None] = lambda *_: None,
         groups: Collection[str] | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> dict[str, Any]:
         """Run the arms that are not finished
 
@@ -80,6 +91,8 @@ class Experiment:
         groups : collection of str, optional
             Names of the groups of arms to run (see `Arm.group`), with the arms that they need.
             Defaults to all of them.
+        say : callable, optional
+            Called with sentences for users: see `simulate`.
 
         Returns
         -------
@@ -98,14 +111,24 @@ class Experiment:
         if self.out_of_domain:
             self.load_out_of_domain()
         check_voices(self.voices, self.simulation)
+        said: list[str] = []
+
+        def hear(line: str) -> None:
+            said.append(line)
+            say(line)
+
         with in_use(self.output), writing(self.output):
             claim(self.output, REQUEST, self.to_dict(), is_same=self._is_moved)
             remove_drafts(self.output)
-            self.write_data()
-            return self._run(arms, num_jobs, report)
+            self.write_data(hear)
+            return self._run(arms, num_jobs, report, said[0])
 
     def _run(
-        self, arms: Sequence[Arm], num_jobs: int, report: Callable[[Arm, dict[str, Any]], None]
+        self,
+        arms: Sequence[Arm],
+        num_jobs: int,
+        report: Callable[[Arm, dict[str, Any]], None],
+        speakers: str,
     ) -> dict[str, Any]:
         results = run_in_parallel(self.run_arm, self.log_of, arms, num_jobs, report)
         largest = results[arms[0].name]
@@ -113,6 +136,7 @@ class Experiment:
             "scale": self.scale.name,
             "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
             "num_jobs": num_jobs,
+            "speakers": speakers,
             "seconds": sum(result["seconds"] for result in results.values()),
             "arms": [
                 {
@@ -134,14 +158,22 @@ class Experiment:
             "voices": str(self.voices.resolve()),
             "scale": asdict(self.scale),
             "out_of_domain": self.out_of_domain and [str(item) for item in self.out_of_domain],
+            # nothing by default, as folders of release 0.1.0
+            "speakers": self.speakers,
+            "test_speakers": list(self.test_speakers) or None,
         }
         return json.loads(json.dumps(content))
 
     def folder(self, arm: Arm) -> Path:
         return self.output / "arms" / arm.name
 
-    def write_data(self) -> Path:
+    def write_data(self, say: Callable[[str], None] = lambda line: None) -> Path:
         """Simulate conversations, unless they are there
+
+        Parameters
+        ----------
+        say : callable, optional
+            See `simulate`.
 
         Returns
         -------
@@ -150,13 +182,14 @@ class Experiment:
         """
         # limited, so that windows of a few seconds have several turns
         statistics = TurnStatistics.default().limited(self.scale.duration)
-        return simulate(self.voices, self.output / "data", self.simulation, statistics)
+        data = self.output / "data"
+        return simulate(self.voices, data, self.simulation, statistics, say=say)
 
     @property
     def simulation(self) -> Simulation:
         """Options of conversations"""
         scale = self.scale
-        return Simulation(
+        options = Simulation(
             name=PROTOCOL.split(".")[0],
             num_train=scale.num_train,
             num_development=scale.num_development,
@@ -164,7 +197,11 @@ class Experiment:
             min_speakers=2,
             speeds=scale.speeds,
             snr=scale.snr,
+            speakers=self.speakers,
+            test_speakers=self.test_speakers,
         )
+        shared = assign_speakers(find_voices(self.voices), options).speakers == "shared"
+        return replace(options, repeat=shared and not self.test_speakers)
 
     def _is_moved(self, difference: Difference) -> bool:
         here, there = difference.here, difference.there

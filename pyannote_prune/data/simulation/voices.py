@@ -48,6 +48,11 @@ class Excerpt:
     end: int | None = None
     take: int | None = None
 
+    def overlaps(self, other: Excerpt) -> bool:
+        """Whether two excerpts have samples of one file in common"""
+        ends = [np.inf if one.end is None else one.end for one in (self, other)]
+        return self.path == other.path and self.start < ends[1] and other.start < ends[0]
+
 
 def find_voices(folder: Path) -> dict[str, list[Excerpt]]:
     """Find recordings of each speaker
@@ -95,6 +100,18 @@ def count_unused(folder: Path, voices: Mapping[str, Sequence[Excerpt]]) -> str:
     """Count unused files, by suffix: see `count_others`"""
     used = {recording.path for recordings in voices.values() for recording in recordings}
     return count_others(folder, used | {folder / "index.csv"}, recursive=True)
+
+
+def folders_without_audio(folder: Path) -> list[str]:
+    """Sub-folders of speakers of whom there is no recording, where speakers have folders"""
+    if (folder / "index.csv").is_file():
+        return []
+    folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [
+        path.name
+        for path in folders
+        if not path.name.startswith(".") and not select_audio(path.rglob("*"))
+    ]
 
 
 def _list_files(folder: Path) -> dict[str, list[Excerpt]]:
@@ -197,7 +214,7 @@ def read(recording: Excerpt, speed: float = 1.0) -> np.ndarray:
     """
     samples = _decode(recording.path)[recording.start : recording.end]
     samples = samples - samples.mean() if len(samples) else samples
-    energy = _frame_level(samples)
+    energy = frame_level(samples)
     if not len(energy) or not energy.max() > 1e-5:
         raise ValueError(
             f"Recordings must not be silent, found {str(recording.path)!r}, samples "
@@ -225,7 +242,7 @@ def _decode(path: Path) -> np.ndarray:
     return waveform[0].numpy()
 
 
-def _frame_level(samples: np.ndarray) -> np.ndarray:
+def frame_level(samples: np.ndarray) -> np.ndarray:
     """Root mean square of each frame, the last one being padded"""
     num_frames = -(-len(samples) // FRAME)
     padded = np.pad(samples, (0, num_frames * FRAME - len(samples)))
