@@ -10,6 +10,7 @@ from .registration import register
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .onnx.model import ONNXSegmentation
     from .onnx.save import save_onnx
     from .pipeline.export import export_pipeline
     from .pipeline.settings import DiarizationSettings
@@ -25,6 +26,7 @@ __all__ = [
     "DiarizationSettings",
     "DistillationPruning",
     "HardConcrete",
+    "ONNXSegmentation",
     "WavLM",
     "WavLMConfig",
     "WavLMSegmentation",
@@ -44,6 +46,7 @@ _MODULES = {
     "DiarizationSettings": "pipeline.settings",
     "DistillationPruning": "pruning.task",
     "HardConcrete": "wavlm.gates",
+    "ONNXSegmentation": "onnx.model",
     "WavLM": "wavlm.encoder",
     "WavLMConfig": "wavlm.config",
     "WavLMSegmentation": "segmentation.model",

@@ -17,7 +17,7 @@ ROOMS = {
     "onnx": {"segmentation", "wavlm", "files"},
     "training": {"data", "wavlm", "files"},
     "pruning": {"training", "segmentation", "wavlm", "files"},
-    "pipeline": {"segmentation", "data", "wavlm", "files"},
+    "pipeline": {"onnx", "segmentation", "data", "wavlm", "files"},
     "released": {"pipeline", "segmentation", "wavlm", "files"},
     "recipe": {
         "pipeline",

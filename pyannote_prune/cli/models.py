@@ -147,7 +147,9 @@ def summary(
 
 @run_in(readable_errors)
 def export(
-    source: Annotated[str, typer.Argument(help="Checkpoint, or released DiariZen model.")],
+    source: Annotated[
+        str, typer.Argument(help="Checkpoint, or released DiariZen or SUPlime model.")
+    ],
     folder: Annotated[Path, typer.Argument(help="Output folder of the pipeline.", file_okay=False)],
     parts: Annotated[
         str | None,
@@ -172,6 +174,10 @@ def export(
             "--safetensors", help="Write the segmentation model as safetensors, which hold no code."
         ),
     ] = False,
+    onnx: Annotated[
+        bool,
+        typer.Option("--onnx", help="Write the segmentation model for ONNX Runtime (extra onnx)."),
+    ] = False,
 ):
     """
     Export SOURCE to FOLDER, as a diarization pipeline that pyannote.audio loads
@@ -190,6 +196,7 @@ def export(
         safetensors,
         found.find_plda(),
         found.packages if parts is None else None,
+        onnx,
     )
     print_line(f"Wrote {folder}")
     if found.packages and parts is None:

@@ -19,6 +19,8 @@ from scipy.ndimage import median_filter as scipy_median_filter
 
 from ..data.decoding import decoded
 from ..files.inside import find_inside
+from ..onnx.model import ONNXSegmentation
+from ..onnx.save import is_onnx
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.safetensors_file import is_safetensors
@@ -74,7 +76,8 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         it: others ignore it, with a warning. Defaults to the precision of its weights.
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
-        of a ".safetensors" file, and "$model/segmentation/model.safetensors" in a `config.yaml`.
+        of a ".safetensors" or ".onnx" file, and "$model/segmentation/model.safetensors" (or
+        "model.onnx") in a `config.yaml`.
 
     Raises
     ------
@@ -106,11 +109,10 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         if kwargs.get("clustering", "VBxClustering") != "VBxClustering":
             # the class of pyannote.audio would download one
             kwargs["plda"] = NoPLDA()
-        path = find_safetensors(
-            kwargs.get("segmentation"), kwargs.get("token"), kwargs.get("cache_dir")
-        )
+        path = find_file(kwargs.get("segmentation"), kwargs.get("token"), kwargs.get("cache_dir"))
         if path is not None:
-            kwargs["segmentation"] = load_checkpoint(path)
+            load = ONNXSegmentation if is_onnx(path) else load_checkpoint
+            kwargs["segmentation"] = load(path)
         super().__init__(**kwargs)
         self.median_filter = median_filter
         self.min_speakers = min_speakers
@@ -270,10 +272,10 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         return getattr(output, "speaker_diarization", output)
 
 
-def find_safetensors(
+def find_file(
     segmentation: Any, token: str | bool | None = None, cache_dir: str | Path | None = None
 ) -> Path | None:
-    """Local path of a safetensors segmentation model, downloaded if necessary. None for others
+    """Local path of a safetensors or ONNX file, downloaded if necessary. None for other models
 
     Parameters
     ----------
@@ -288,12 +290,13 @@ def find_safetensors(
         If it is not the name of a file in the folder of the pipeline.
     """
     if not isinstance(segmentation, Mapping):
-        return Path(segmentation) if is_safetensors(segmentation) else None
+        is_path = isinstance(segmentation, str | Path)
+        return Path(segmentation) if is_path and _is_file_of_ours(segmentation) else None
     checkpoint: Any = segmentation.get("checkpoint")
     name: Any = segmentation.get("subfolder")
     if not name:
-        return find_safetensors(checkpoint)
-    if not is_safetensors(name):
+        return find_file(checkpoint)
+    if not isinstance(name, str) or not _is_file_of_ours(name):
         return None
     if not Path(checkpoint).is_dir():
         # annotated as if it returned None where it raises an error
@@ -312,6 +315,11 @@ def find_safetensors(
             "there, and give its name."
         )
     return path
+
+
+def _is_file_of_ours(name: object) -> bool:
+    """Whether pyannote.audio cannot load such a file by itself"""
+    return is_safetensors(name) or is_onnx(name)
 
 
 def median_over_frames(segmentations: np.ndarray, size: int) -> np.ndarray:

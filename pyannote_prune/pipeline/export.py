@@ -13,8 +13,10 @@ import yaml
 
 from ..files.atomic import DRAFT, draft_prefix, writing
 from ..files.clutter import remove_empty
+from ..files.extras import require_extra
 from ..files.folders import check_new
 from ..files.pickles import read_safely
+from ..onnx.save import save_onnx
 from ..segmentation.checkpoint import load_checkpoint, save_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..version import __version__
@@ -28,6 +30,9 @@ PARTS = {
     "plda": ("xvec_transform.npz", "plda.npz"),
 }
 
+# file of a segmentation model that pyannote.audio reads by itself
+WEIGHTS = "pytorch_model.bin"
+
 PIPELINE = "pyannote_prune.pipeline.SpeakerDiarization"
 
 
@@ -39,6 +44,7 @@ def export_pipeline(
     safetensors: bool = False,
     plda: str | Path | None = None,
     packages: Mapping[str, str] | None = None,
+    onnx: bool = False,
 ) -> Path:
     """Write a folder that `Pipeline.from_pretrained` reads
 
@@ -64,6 +70,8 @@ def export_pipeline(
     packages : dict of str, optional
         Packages, and their versions, that the embedding needs: pyannote.audio refuses the pipeline
         where they are missing. Defaults to none.
+    onnx : bool, optional
+        Save the segmentation model as an ONNX file, which ONNX Runtime computes: see `save_onnx`.
 
     Returns
     -------
@@ -72,11 +80,13 @@ def export_pipeline(
     Raises
     ------
     ValueError
-        If `folder` is not empty, if parts are missing in a local folder or could execute code, or
-        if `model` is not a checkpoint of `WavLMSegmentation`.
+        If `folder` is not empty, if `safetensors` and `onnx` are both true, if parts are missing
+        in a local folder or could execute code, or if `model` is not a checkpoint of
+        `WavLMSegmentation`.
     """
     folder, settings = Path(folder), settings or DiarizationSettings()
     check_new(folder)
+    file = _file_name(safetensors, onnx, settings)
     copied = check_parts(parts, plda, settings.parts)
     if not isinstance(model, WavLMSegmentation):
         model = load_checkpoint(model)
@@ -87,11 +97,12 @@ def export_pipeline(
         draft = Path(temporary) / folder.name
         draft.mkdir()
         with writing(folder, draft):
-            name = "model.safetensors" if safetensors else "pytorch_model.bin"
-            save_checkpoint(model, draft / "segmentation" / name)
+            (draft / "segmentation").mkdir()
+            save = save_onnx if onnx else save_checkpoint
+            save(model, draft / "segmentation" / file)
             for part, source in copied.items():
                 _copy(source, draft / part, PARTS[part])
-            config = _config(settings, str(parts), copied, safetensors)
+            config = _config(settings, str(parts), copied, file)
             config["dependencies"] |= packages or {}
             (draft / "config.yaml").write_text(
                 yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
@@ -99,6 +110,24 @@ def export_pipeline(
         remove_empty(folder)
         draft.rename(folder)
     return folder
+
+
+def _file_name(safetensors: bool, onnx: bool, settings: DiarizationSettings) -> str:
+    """Choose the name of the file of the segmentation model"""
+    if not onnx:
+        return "model.safetensors" if safetensors else WEIGHTS
+    require_extra("onnx")
+    if safetensors:
+        raise ValueError(
+            "`safetensors` and `onnx` must not both be true: the segmentation model is a single "
+            "file. Leave one of them out."
+        )
+    if settings.segmentation_dtype is not None:
+        raise ValueError(
+            f"`settings.segmentation_dtype` must be None for an ONNX file, found "
+            f"{settings.segmentation_dtype!r}: its precision is chosen when it is written."
+        )
+    return "model.onnx"
 
 
 def check_parts(
@@ -177,13 +206,13 @@ def _copy(source: Path, destination: Path, names: tuple[str, ...]) -> None:
 
 
 def _config(
-    settings: DiarizationSettings, hub_id: str, copied: Collection[str], safetensors: bool
+    settings: DiarizationSettings, hub_id: str, copied: Collection[str], file: str
 ) -> dict[str, Any]:
     """Content of `config.yaml`: parts that are not copied come from the hub"""
     params: dict[str, Any] = {
         "clustering": settings.clustering,
         # pyannote.audio reads a folder, our pipeline class also a file
-        "segmentation": "$model/segmentation" + ("/model.safetensors" if safetensors else ""),
+        "segmentation": "$model/segmentation" + ("" if file == WEIGHTS else f"/{file}"),
         "segmentation_step": settings.segmentation_step,
         "segmentation_batch_size": settings.segmentation_batch_size,
     }

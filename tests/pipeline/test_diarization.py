@@ -18,7 +18,7 @@ from scipy.ndimage import median_filter
 from pyannote_prune import WavLMSegmentation, save_checkpoint
 from pyannote_prune.pipeline.diarization import (
     DiarizationPipeline,
-    find_safetensors,
+    find_file,
     median_over_frames,
 )
 from pyannote_prune.pipeline.embedding import SharedFramesEmbedding
@@ -305,7 +305,7 @@ def test_anything_else_is_left_to_pyannote():
         *(None, model, "model.ckpt", "someone/model", "someone/safetensors"),
         *({"checkpoint": "someone/model"}, {"checkpoint": "x/y", "subfolder": "segmentation"}),
     ):
-        assert find_safetensors(segmentation) is None
+        assert find_file(segmentation) is None
 
 
 def test_safetensors_file_of_the_hub_is_downloaded(tmp_path):
@@ -319,7 +319,7 @@ def test_safetensors_file_of_the_hub_is_downloaded(tmp_path):
         "subfolder": "segmentation/model.safetensors",
         "revision": None,
     }
-    found = find_safetensors(segmentation, cache_dir=tmp_path)
+    found = find_file(segmentation, cache_dir=tmp_path)
     assert found == snapshot / "segmentation" / "model.safetensors"
 
 
@@ -332,7 +332,7 @@ def test_segmentation_stays_in_the_folder_of_the_pipeline(tmp_path, name):
     (tmp_path / "model.safetensors").write_text("somewhere else")
     (folder / "link.SAFETENSORS").symlink_to(tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="`segmentation` must be a file inside '.*pipeline', fou"):
-        find_safetensors({"checkpoint": folder, "subfolder": name.format(tmp_path)})
+        find_file({"checkpoint": folder, "subfolder": name.format(tmp_path)})
 
 
 def test_wider_model_gives_another_answer(arguments):

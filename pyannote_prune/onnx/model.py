@@ -1,0 +1,170 @@
+"""ONNX files as segmentation models of pyannote.audio"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+import torch.nn as nn
+from pyannote.audio.core.model import Model
+from pyannote.audio.core.task import Specifications
+from torch import Tensor
+
+from ..files.audio import SAMPLE_RATE
+from ..files.extras import require_extra
+from ..files.messages import shorten
+from ..files.sources import check_is_file
+from ..segmentation.samples import CheckedAudio
+from ..segmentation.specifications import class_names, specifications_from_dict
+from ..wavlm.waveforms import check_samples
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+# providers of ONNX Runtime, for types of devices of PyTorch
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+# metadata that are needed, with the meaning that sherpa-onnx gives to them, in samples
+LENGTHS = ("receptive_field_size", "receptive_field_shift")
+
+
+class ONNXSegmentation(Model):
+    """Segmentation model that ONNX Runtime computes, for `Inference` and pipelines
+
+    Parameters
+    ----------
+    path : str or Path
+        File written by `save_onnx`.
+    num_threads : int, optional
+        Number of threads on CPU. Defaults to the number of threads of PyTorch.
+
+    Shape
+    -----
+    waveforms : (batch_size, 1, num_samples) torch.Tensor
+        At least 400 samples (25 ms).
+    scores : (batch_size, num_frames, num_classes) torch.Tensor
+        As those of the model that was saved.
+
+    Raises
+    ------
+    ImportError
+        If the packages of the extra `onnx` are not installed.
+    OSError
+        If there is no such file.
+    ValueError
+        If the file is damaged, or has another model.
+    """
+
+    def __init__(self, path: str | Path, num_threads: int | None = None) -> None:
+        super().__init__(sample_rate=SAMPLE_RATE, num_channels=1)
+        require_extra("onnx")
+        check_is_file(path)
+        self.path, self.num_threads = Path(path), num_threads
+        self.audio = CheckedAudio(sample_rate=SAMPLE_RATE, mono="downmix")
+        self._sessions: dict[str, InferenceSession] = {}
+        metadata = self._session("cpu").get_modelmeta().custom_metadata_map
+        self.specifications, lengths = _read(metadata, str(path))
+        self._size, self._shift = lengths
+        self.activation = nn.Identity()  # part of the file
+        self.eval()
+
+    @property
+    def dimension(self) -> int:
+        """Number of output classes"""
+        specifications = cast(Specifications, self.specifications)
+        if specifications.powerset:
+            return specifications.num_powerset_classes
+        return len(class_names(specifications))
+
+    def num_frames(self, num_samples: int) -> int:
+        """Compute number of output frames"""
+        return max(0, (num_samples - self._size) // self._shift + 1)
+
+    def receptive_field_size(self, num_frames: int = 1) -> int:
+        """Compute size of receptive field, in samples"""
+        return self._size + (num_frames - 1) * self._shift
+
+    def receptive_field_center(self, frame: int = 0) -> float:
+        """Compute center of receptive field, in samples"""
+        return frame * self._shift + (self._size - 1) / 2
+
+    def forward(self, waveforms: Tensor) -> Tensor:  # type: ignore[override]
+        """Compute scores, on the device of waveforms where ONNX Runtime has a provider for it
+
+        Parameters
+        ----------
+        waveforms : (batch_size, 1, num_samples) torch.Tensor
+
+        Returns
+        -------
+        scores : (batch_size, num_frames, num_classes) torch.Tensor
+        """
+        check_samples(waveforms)
+        if waveforms.ndim != 3 or waveforms.shape[1] != 1:
+            raise ValueError(
+                "`waveforms` must have shape (batch_size, 1, num_samples), found "
+                f"{tuple(waveforms.shape)}: select one channel, or average them."
+            )
+        if waveforms.shape[2] < self._size:
+            raise ValueError(
+                f"`waveforms` must have at least {self._size} samples, found "
+                f"{waveforms.shape[2]}: pad them."
+            )
+        session = self._session(waveforms.device.type)
+        inputs = {"waveforms": waveforms.detach().float().cpu().numpy()}
+        (scores,) = session.run(["scores"], inputs)
+        return torch.from_numpy(scores).to(waveforms.device)
+
+    def _session(self, device: str) -> InferenceSession:
+        """Open the file for a type of device, once"""
+        if device not in self._sessions:
+            self._sessions[device] = self._open(device)
+        return self._sessions[device]
+
+    def _open(self, device: str) -> InferenceSession:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.num_threads or torch.get_num_threads()
+        available = onnxruntime.get_available_providers()
+        wanted = [PROVIDERS.get(device, PROVIDERS["cpu"]), PROVIDERS["cpu"]]
+        providers = [name for name in dict.fromkeys(wanted) if name in available]
+        try:
+            return onnxruntime.InferenceSession(self.path, options, providers=providers)
+        # ONNX Runtime has an exception of its own for each kind of damage
+        except Exception as error:
+            raise ValueError(
+                f"{str(self.path)!r} could not be read: it is truncated, damaged, or not an ONNX "
+                f"file. Write or download it again. ({error})"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave sessions out, which are opened again"""
+        return self.__dict__ | {"_sessions": {}}
+
+
+def _read(metadata: Mapping[str, str], path: str) -> tuple[Specifications, tuple[int, int]]:
+    """Read specifications, and size and shift of the receptive field
+
+    Raises
+    ------
+    ValueError
+        If they are missing or impossible.
+    """
+    try:
+        specifications = specifications_from_dict(json.loads(metadata["specifications"]))
+        size, shift = (int(metadata[key]) for key in LENGTHS)
+        if size < 1 or shift < 1:
+            raise ValueError(f"found a receptive field of {size} samples every {shift}.")
+        if int(metadata["sample_rate"]) != SAMPLE_RATE:
+            found = shorten(metadata["sample_rate"])
+            raise ValueError(f"`sample_rate` must be {SAMPLE_RATE}, found {found}.")
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path!r} must be an ONNX file of a segmentation model, written by `save_onnx` or "
+            f"`pyannote-prune convert`, found other metadata ({error})."
+        ) from error
+    return specifications, (size, shift)

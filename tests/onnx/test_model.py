@@ -1,0 +1,169 @@
+"""ONNX files in the pipelines of pyannote.audio, and in ours"""
+
+import pickle
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import yaml
+from onnx import TensorProto, helper
+from pyannote.audio import Inference, Pipeline, pipelines
+from pyannote.audio.sample import SAMPLE_FILE
+from typer.testing import CliRunner
+
+from pyannote_prune import (
+    DiarizationSettings,
+    WavLMSegmentation,
+    export_pipeline,
+    save_onnx,
+)
+from pyannote_prune.cli import app
+from pyannote_prune.onnx.model import ONNXSegmentation
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint) -> WavLMSegmentation:
+    return WavLMSegmentation.from_pretrained(checkpoint).eval()
+
+
+@pytest.fixture(scope="module")
+def path(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    save_onnx(model, path)
+    return path
+
+
+def test_file_has_the_scores_and_the_geometry_of_its_model(model, path):
+    found = ONNXSegmentation(path)
+    for num_samples in (400, 401, 719, 720, 8000, 32000):
+        waveforms = torch.randn(3, 1, num_samples)
+        with torch.inference_mode():
+            torch.testing.assert_close(found(waveforms), model(waveforms), rtol=0, atol=1e-4)
+        assert found.num_frames(num_samples) == model.num_frames(num_samples)
+    assert found.num_frames(399) == model.num_frames(399) == 0
+    for number in (1, 2, 50):
+        assert found.receptive_field_size(number) == model.receptive_field_size(number)
+        assert found.receptive_field_center(number) == model.receptive_field_center(number)
+    assert found.dimension == model.dimension
+    assert vars(found.specifications) == vars(model.specifications)
+
+
+def test_inference_of_pyannote_runs_it(model, path):
+    found, expected = (
+        Inference(one, step=0.5, skip_aggregation=True)(SAMPLE_FILE)
+        for one in (ONNXSegmentation(path), model)
+    )
+    assert vars(found.sliding_window) == vars(expected.sliding_window)
+    np.testing.assert_array_equal(found.data, expected.data)
+
+
+def test_pipelines_give_the_turns_of_the_checkpoint(path, arguments):
+    """Of pyannote.audio, given the model, and ours, given the path"""
+    turns = []
+    for make, segmentation in (
+        (pipelines.SpeakerDiarization, arguments["segmentation"]),
+        (pipelines.SpeakerDiarization, ONNXSegmentation(path)),
+        (_ours, path),
+        (_ours, str(path)),
+    ):
+        pipeline = make(**arguments | {"segmentation": segmentation})
+        pipeline.instantiate(pipelines.SpeakerDiarization.default_parameters(pipeline))
+        pipeline.to(torch.device("cpu"))
+        turns.append(pipeline(SAMPLE_FILE).speaker_diarization.to_rttm())
+    assert len(turns[0]) > 100
+    assert turns[1:] == turns[:1] * 3
+
+
+def _ours(**options):
+    from pyannote_prune.pipeline import DiarizationPipeline
+
+    return DiarizationPipeline(**options)
+
+
+def test_exported_folder_diarizes(model, parts, tmp_path, exported):
+    settings = DiarizationSettings(segmentation_step=0.5)
+    folder = export_pipeline(model, tmp_path / "it", parts, settings, onnx=True)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["pipeline"]["params"]["segmentation"] == "$model/segmentation/model.onnx"
+    assert [path.name for path in (folder / "segmentation").iterdir()] == ["model.onnx"]
+    found, expected = (
+        Pipeline.from_pretrained(one)(SAMPLE_FILE).speaker_diarization for one in (folder, exported)
+    )
+    assert found.to_rttm() == expected.to_rttm()
+
+
+def test_command_exports(checkpoint, parts, tmp_path):
+    arguments = ["export", checkpoint, tmp_path / "it", "--parts", parts, "--onnx"]
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "it" / "segmentation" / "model.onnx").is_file()
+    arguments[2] = tmp_path / "other"
+    result = CliRunner().invoke(app, [*map(str, arguments), "--safetensors"])
+    assert result.exit_code == 1
+    assert "`safetensors` and `onnx` must not both be true" in " ".join(result.output.split())
+    assert not (tmp_path / "other").exists()
+
+
+def test_model_can_be_pickled(path):
+    waveforms = torch.randn(1, 1, 8000)
+    found = pickle.loads(pickle.dumps(ONNXSegmentation(path)))
+    assert torch.equal(found(waveforms), ONNXSegmentation(path)(waveforms))
+
+
+@pytest.mark.parametrize(
+    ("waveforms", "message"),
+    [
+        (torch.zeros(1, 1, 399), "at least 400 samples, found 399"),
+        (torch.zeros(1, 2, 8000), r"must have shape \(batch_size, 1, num_samples\)"),
+        (torch.zeros(1, 8000), r"must have shape \(batch_size, 1, num_samples\)"),
+        (torch.zeros(1, 1, 8000, dtype=torch.int16), "`waveforms` must be"),
+    ],
+)
+def test_waveforms_that_cannot_be_scored_are_refused(path, waveforms, message):
+    with pytest.raises(ValueError, match=message):
+        ONNXSegmentation(path)(waveforms)
+
+
+def test_files_of_something_else_are_refused(tmp_path, arguments):
+    node = helper.make_node("Identity", ["waveforms"], ["scores"])
+    value = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1])
+        for name in ("waveforms", "scores")
+    ]
+    graph = helper.make_graph([node], "x", value[:1], value[1:])
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=opset), tmp_path / "other.onnx")
+    with pytest.raises(ValueError, match=r"other.onnx' must be an ONNX file of a segmentation mo"):
+        _ours(**arguments | {"segmentation": tmp_path / "other.onnx"})
+    (tmp_path / "broken.onnx").write_bytes(b"not an ONNX file")
+    with pytest.raises(ValueError, match=r"broken.onnx' could not be read"):
+        ONNXSegmentation(tmp_path / "broken.onnx")
+    with pytest.raises(FileNotFoundError):
+        ONNXSegmentation(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("specifications", "{", "metadata"),
+        ("specifications", "[]", "`specifications` must be a dictionary"),
+        ("receptive_field_size", "0", "receptive field of 0 samples"),
+        ("sample_rate", "8000", "`sample_rate` must be 16000, found '8000'"),
+    ],
+)
+def test_metadata_that_are_impossible_are_refused(path, tmp_path, key, value, message):
+    proto = onnx.load(path)
+    for one in proto.metadata_props:
+        if one.key == key:
+            one.value = value
+    onnx.save(proto, tmp_path / "changed.onnx")
+    with pytest.raises(ValueError, match=message):
+        ONNXSegmentation(tmp_path / "changed.onnx")
+
+
+def test_precision_of_a_file_is_its_own(path, arguments):
+    with pytest.raises(ValueError, match="`segmentation_dtype` must be None unless"):
+        _ours(**arguments | {"segmentation": path, "segmentation_dtype": "bfloat16"})
