@@ -43,6 +43,14 @@ def test_turns_are_those_of_real_conversations(voices, tmp_path, protocol, datab
         (["--like", "database.yml"], "`--like` and `--protocol` go together"),
         (["--max-speakers", "50"], "`max_speakers` must be at most the number of speakers"),
         (["--snr", "30", "10"], "`snr` must be two increasing values in dB"),
+        (
+            ["--speakers", "apart", "--test", "9", "--max-speakers", "3"],
+            "`speakers` can be 'apart' with",
+        ),
+        (
+            ["--test-speakers", "nobody"],
+            "`test_speakers` must be speakers of `voices`, found 'nobody'",
+        ),
         (["--speed", "9"], "`speeds` must be different factors between 0.5 and 2"),
     ],
 )
@@ -71,6 +79,26 @@ def test_what_is_left_out_is_counted(tmp_path):
     result = CliRunner().invoke(app, ["simulate", str(voices), str(tmp_path / "data"), *FEW])
     assert result.exit_code == 0, result.output
     assert f"Left out of {voices}: 1 .txt" in " ".join(result.output.split())
+
+
+def test_speakers_are_apart_and_it_is_said(tmp_path):
+    voices = generate_voices(tmp_path / "voices", num_speakers=9, num_recordings=3)
+    (voices / "nobody").mkdir()
+    (tmp_path / "test.txt").write_text("speaker_1\nspeaker 2\n")
+    options = ["--max-speakers", "2", "--test-speakers", str(tmp_path / "test.txt"), "--repeat"]
+    options += ["--test-speakers", "*_8"]
+    command = ["simulate", str(voices), str(tmp_path / "data"), *FEW, *options]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    output = " ".join(result.output.split())
+    assert "Speakers apart: 4 train, 2 development, 3 test" in output
+    assert "folders without audio: ['nobody']" in output
+    written = yaml.safe_load((tmp_path / "data" / "simulation.yml").read_text())
+    assert written["test_speakers"] == ["speaker_1", "speaker_2", "speaker_8"]
+    assert (written["speakers"], written["repeat"]) == ("apart", True)
+    result = CliRunner().invoke(app, [*command, "--speakers", "shared"])
+    assert result.exit_code == 1
+    assert "speakers (here 'shared', there 'apart')" in " ".join(result.output.split())
 
 
 def test_protocols_that_are_measured_are_checked(voices, tmp_path):

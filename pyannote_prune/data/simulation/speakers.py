@@ -118,7 +118,7 @@ def assign(
             f"{max_speakers} (`max_speakers`) for each of {', '.join(asked)}, found {len(others)}: "
             "give more of them, lower `max_speakers`, or choose 'shared'."
         )
-    if speakers != "shared" and len(others) >= needed:
+    if not others or (speakers != "shared" and len(others) >= needed):
         shares, reason = _share(others, asked, max_speakers), ""
     else:
         enough = f"{needed} speakers{_besides(named)}, {max_speakers} for each"

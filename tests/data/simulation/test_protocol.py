@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from conversations import write_wav
 from helpers import largest_file
 from pyannote.audio import Audio
 from pyannote.database import FileFinder, registry
+from pyannote.database.util import load_rttm
 from voices import generate_voices
 
 from pyannote_prune.benchmark.accuracy import Experiment
 from pyannote_prune.data.simulation import Simulation, TurnStatistics, simulate
-from pyannote_prune.data.simulation.protocol import conversation
+from pyannote_prune.data.simulation.protocol import NEW_OPTIONS, conversation
 from pyannote_prune.data.simulation.voices import find_voices, split
 from pyannote_prune.data.subsets import SUBSETS
 from pyannote_prune.files.atomic import WriteError
@@ -147,6 +149,8 @@ def test_reverberation_and_clipping_stay_in_range(voices):
         ("t60", (0.0, 0.5)),
         ("level", -3.0),
         ("seed", -1),
+        ("speakers", "together"),
+        ("test_speakers", ("a", "a")),
     ],
 )
 def test_impossible_options_are_named(option, value):
@@ -210,15 +214,120 @@ def test_folder_of_recordings_that_were_replaced_is_refused(tmp_path):
     assert content(output) == before
 
 
-def test_folder_of_0_1_0_goes_on(tmp_path):
-    """It does not say which recordings there were"""
-    voices = generate_voices(tmp_path / "voices", num_speakers=3, num_recordings=3)
-    one = Simulation(duration=2.0, num_train=1, num_development=0, num_test=0)
-    simulate(voices, tmp_path / "data", one)
-    request = tmp_path / "data" / "simulation.yml"
-    after = yaml.safe_load(request.read_text())
-    before = {key: value for key, value in after.items() if key != "recordings"}
-    assert before != after
-    request.write_text(yaml.safe_dump(before))
-    simulate(voices, tmp_path / "data", one)
-    assert yaml.safe_load(request.read_text()) == after
+def former_request(folder: Path) -> dict:
+    """Turn a folder into one of release 0.1.0, and return its request"""
+    request = folder / "simulation.yml"
+    content = yaml.safe_load(request.read_text())
+    former = {key: content[key] for key in content.keys() - {"recordings", *NEW_OPTIONS}}
+    assert former.keys() < content.keys()
+    request.write_text(yaml.safe_dump(former))
+    return former
+
+
+@pytest.mark.parametrize("what", ["finished", "interrupted"])
+@pytest.mark.parametrize("num_speakers", [3, 9])
+def test_folder_of_0_1_0_goes_on(tmp_path, what, num_speakers):
+    """It does not say which recordings there were, and its subsets share speakers"""
+    voices = generate_voices(tmp_path / "voices", num_speakers, num_recordings=3)
+    one = Simulation(duration=2.0, num_train=1, num_development=1, num_test=1)
+    output = tmp_path / "data"
+    simulate(voices, output, replace(one, speakers="shared", repeat=True))
+    before, former = content(output), former_request(output)
+    if what == "interrupted":
+        (output / "database.yml").unlink()
+    said = []
+    simulate(voices, output, one, say=said.append)
+    after = content(output)
+    assert {n for n in before if before[n] != after[n]} <= {"simulation.yml", "database.yml"}
+    digest = yaml.safe_load(before["simulation.yml"])["recordings"]
+    assert yaml.safe_load(after["simulation.yml"]) == former | {"recordings": digest}
+    assert "shared by train, development and test" in said[0]
+    assert "as in the earlier release that began this folder" in said[0]
+    simulate(voices, output, replace(one, speakers="shared"))
+    assert content(output) == after
+    for other in (replace(one, speakers="apart"), replace(one, test_speakers=("speaker_1",))):
+        with pytest.raises(
+            ValueError, match="`output` must be a new folder to keep speakers apart"
+        ):
+            simulate(voices, output, other)
+    assert content(output) == after
+
+
+def speakers_of(folder: Path, subset: str) -> set[str]:
+    return {
+        label.split("@")[0]
+        for x in load_rttm(folder / f"{subset}.rttm").values()
+        for label in x.labels()
+    }
+
+
+def test_subsets_have_different_speakers_of_a_single_recording_each(tmp_path):
+    voices = generate_voices(tmp_path / "voices", num_speakers=12, num_recordings=1)
+    said: list[str] = []
+    options = replace(SMALL, duration=3.0)
+    output = simulate(voices, tmp_path / "data", options, say=said.append).parent
+    assert said[0] == "Speakers apart: 6 train, 3 development, 3 test"
+    assert (output / "database.yml").read_text().startswith(f"# {said[0]} (see speakers.csv)\n")
+    assert yaml.safe_load((output / "simulation.yml").read_text())["speakers"] == "apart"
+    rows = (output / "speakers.csv").read_text().splitlines()
+    assert rows[0] == "subset,speaker,recordings"
+    table = [row.split(",") for row in rows[1:]]
+    assert len({speaker for _, speaker, _ in table}) == len(table) == 12
+    for subset in SUBSETS:
+        listed = {speaker for name, speaker, _ in table if name == subset}
+        assert set() < speakers_of(output, subset) <= listed
+    # another seed has other conversations of the same speakers
+    again = simulate(voices, tmp_path / "again", options).parent
+    assert content(again) == content(output)
+    other = simulate(voices, tmp_path / "other", replace(options, seed=1)).parent
+    assert content(other)["speakers.csv"] == content(output)["speakers.csv"]
+    assert content(other)["train0000.wav"] != content(output)["train0000.wav"]
+
+
+def test_test_speakers_are_in_no_other_subset(tmp_path):
+    voices = generate_voices(tmp_path / "voices", num_speakers=9, num_recordings=3)
+    named = ("speaker_0", "speaker_4", "speaker_7")
+    for options in ({"num_test": 0}, {"max_speakers": 2}, {"speakers": "shared"}):
+        one = replace(SMALL, duration=2.0, test_speakers=named, **options)
+        output = tmp_path / "-".join(options)
+        simulate(voices, output, one)
+        for subset in {"train", "development"}:
+            assert not speakers_of(output, subset) & set(named)
+        if one.num_test:
+            assert speakers_of(output, "test") <= set(named)
+        before = content(output)
+        simulate(voices, output, replace(one, test_speakers=named[::-1]))
+        assert content(output) == before
+    with pytest.raises(ValueError, match="test_speakers .here .*, there .*choose another folder"):
+        simulate(voices, output, replace(one, test_speakers=named[:1] + ("speaker_1", "speaker_2")))
+    with pytest.raises(
+        ValueError, match="`test_speakers` must be speakers of `voices`, found 'me'"
+    ):
+        simulate(voices, tmp_path / "new", replace(SMALL, test_speakers=("me",)))
+    assert not (tmp_path / "new").exists()
+
+
+def test_speaker_of_a_second_falls_silent_and_this_is_said(tmp_path):
+    t = np.arange(16000) / 16000
+    for name in "abc":
+        (tmp_path / "voices" / name).mkdir(parents=True)
+        write_wav(tmp_path / "voices" / name / "1.wav", 0.3 * np.sin(2 * np.pi * 300 * t))
+    one = Simulation(duration=10.0, num_train=0, num_development=0, num_test=5, max_speakers=1)
+    said: list[str] = []
+    output = simulate(tmp_path / "voices", tmp_path / "data", one, say=said.append).parent
+    assert said[1].startswith("5 of 5 test conversations end in silence, since their speakers")
+    for annotation in load_rttm(output / "test.rttm").values():
+        assert 0.3 < annotation.get_timeline().duration() < 1.4
+    said.clear()
+    simulate(tmp_path / "voices", tmp_path / "other", replace(one, duration=2.0), say=said.append)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+def test_recordings_are_used_again_only_if_asked(tmp_path, repeat):
+    voices = generate_voices(tmp_path / "voices", num_speakers=3, num_recordings=1)
+    one = Simulation(duration=20.0, num_train=0, num_development=0, num_test=3, repeat=repeat)
+    output = simulate(voices, tmp_path / "data", one).parent
+    for annotation in load_rttm(output / "test.rttm").values():
+        durations = [annotation.label_duration(label) for label in annotation.labels()]
+        assert (sum(durations) > 8) is repeat
