@@ -170,8 +170,8 @@ class GatedAttention(nn.Module):
         gate_weight, gate_bias = attention.summed_gate()
         # the gate of a head reads its slice of the input
         gates = gate_weight.new_zeros(2, len(heads), query.in_features)
-        for gate, head in zip(gates.unbind(1), heads, strict=True):
-            gate[:, head * dim : (head + 1) * dim] = gate_weight
+        for index, head in enumerate(heads):
+            gates[:, index, head * dim : (head + 1) * dim] = gate_weight
         weight = [dim**-0.5 * query.weight, key.weight, value.weight, gates.flatten(0, 1)]
         bias = [
             dim**-0.5 * query.bias,
