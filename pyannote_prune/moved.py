@@ -21,6 +21,7 @@ MOVED = {
     "corpora": ("data.corpora",),
     "diarizen": ("released.diarizen",),
     "distillation": ("pruning.distillation",),
+    "embedding": ("pipeline.embedding",),
     "export": ("pipeline.export",),
     "figures": ("recipe.structure_figure", "recipe.training_figure"),
     "gates": ("wavlm.gates",),
