@@ -35,6 +35,7 @@ class HiddenStates(torch.nn.Module):
     def __init__(self, wavlm):
         super().__init__()
         self.encoder = Encoder(wavlm.requires_grad_(False))
+        self.eval()
 
     def forward(self, waveforms):
         return torch.stack(self.encoder(waveforms[:, 0]), dim=1)
