@@ -1,5 +1,7 @@
 """ONNX files compute what PyTorch does, for any structure, head, batch and length"""
 
+import os
+
 import onnx_files
 import pytest
 import strategies
@@ -96,7 +98,7 @@ def test_any_structure_and_any_head(tmp_path_factory, data):
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=25, **FEW)
+@settings(max_examples=int(os.environ.get("ONNX_EXAMPLES", 5)), **FEW)
 def test_many_structures_and_heads(tmp_path_factory, data):
     check_any_structure(tmp_path_factory.mktemp("onnx"), data)
 
