@@ -19,7 +19,7 @@ from ..files.messages import shorten
 from ..files.sources import check_is_file
 from ..segmentation.samples import CheckedAudio
 from ..segmentation.specifications import class_names, specifications_from_dict
-from ..wavlm.waveforms import check_samples
+from ..wavlm.waveforms import check_batch
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -102,12 +102,7 @@ class ONNXSegmentation(Model):
         -------
         scores : (batch_size, num_frames, num_classes) torch.Tensor
         """
-        check_samples(waveforms)
-        if waveforms.ndim != 3 or waveforms.shape[1] != 1:
-            raise ValueError(
-                "`waveforms` must have shape (batch_size, 1, num_samples), found "
-                f"{tuple(waveforms.shape)}: select one channel, or average them."
-            )
+        check_batch(waveforms)
         if waveforms.shape[2] < self._size:
             raise ValueError(
                 f"`waveforms` must have at least {self._size} samples, found "

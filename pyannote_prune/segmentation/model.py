@@ -19,7 +19,7 @@ from torchaudio.models import Conformer
 from ..files.audio import SAMPLE_RATE
 from ..wavlm.config import WavLMConfig
 from ..wavlm.geometry import receptive_field_size
-from ..wavlm.waveforms import check_samples
+from ..wavlm.waveforms import check_batch
 from ..wavlm.weights import check_keys
 from .contents import TASK_MODULES, without_task_modules
 from .encoder import make_encoder
@@ -367,12 +367,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         return model
 
     def _check_waveforms(self, waveforms: Tensor) -> None:
-        check_samples(waveforms)
-        if waveforms.ndim != 3 or waveforms.shape[1] != 1:
-            raise ValueError(
-                "`waveforms` must have shape (batch_size, 1, num_samples), found "
-                f"{tuple(waveforms.shape)}: select one channel, or average them."
-            )
+        check_batch(waveforms)
         if not waveforms.isfinite().all():
             raise ValueError(
                 "`waveforms` must be finite, found NaN or infinite samples: "

@@ -35,3 +35,23 @@ def check_samples(samples: Any, name: str = "waveforms") -> None:
         f"`{name}` must be a torch.Tensor of floating-point samples in [-1, 1], found {found}: "
         f"give `{tensor}{scale}`."
     )
+
+
+def check_batch(waveforms: Any) -> None:
+    """Check that waveforms are a batch of one channel
+
+    Parameters
+    ----------
+    waveforms : (batch_size, 1, num_samples) torch.Tensor
+
+    Raises
+    ------
+    ValueError
+        If their type or their shape is another one: the message has it.
+    """
+    check_samples(waveforms)
+    if waveforms.ndim != 3 or waveforms.shape[1] != 1:
+        raise ValueError(
+            "`waveforms` must have shape (batch_size, 1, num_samples), found "
+            f"{tuple(waveforms.shape)}: select one channel, or average them."
+        )

@@ -20,6 +20,19 @@ def stock() -> PyannoteAudioPretrainedSpeakerEmbedding:
     return PyannoteAudioPretrainedSpeakerEmbedding(WeSpeakerResNet34().eval())
 
 
+@pytest.fixture
+def calls(stock, monkeypatch) -> list[int]:
+    """Numbers of windows that go through the network, call by call"""
+    numbers = []
+    forward_frames = stock.model_.forward_frames
+    monkeypatch.setattr(
+        stock.model_,
+        "forward_frames",
+        lambda waveforms: numbers.append(len(waveforms)) or forward_frames(waveforms),
+    )
+    return numbers
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.integers(0, 2), min_size=1, max_size=8), st.integers(1, 4), st.integers(0, 2**16)
@@ -61,15 +74,9 @@ def test_silent_speakers_have_the_embedding_that_the_network_gives_them(
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_windows_without_speech_cost_nothing(stock, monkeypatch):
-    ours, calls = SharedFramesEmbedding(stock), []
-    forward_frames = stock.model_.forward_frames
-    monkeypatch.setattr(
-        stock.model_,
-        "forward_frames",
-        lambda waveforms: calls.append(len(waveforms)) or forward_frames(waveforms),
-    )
-    masks = torch.zeros(6, 50)
+def test_windows_without_speech_cost_nothing(stock, calls):
+    ours, masks = SharedFramesEmbedding(stock), torch.zeros(6, 50)
+    calls.clear()
     ours(torch.randn(6, 1, 8000), masks=masks)
     assert calls == []
     masks[3] = 1
@@ -88,14 +95,9 @@ def test_embedding_of_silence_that_depends_on_the_waveform_is_computed(stock, mo
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_frames_of_a_window_are_computed_once(stock, monkeypatch):
-    ours, calls = SharedFramesEmbedding(stock), []
-    forward_frames = stock.model_.forward_frames
-    monkeypatch.setattr(
-        stock.model_,
-        "forward_frames",
-        lambda waveforms: calls.append(len(waveforms)) or forward_frames(waveforms),
-    )
+def test_frames_of_a_window_are_computed_once(stock, calls):
+    ours = SharedFramesEmbedding(stock)
+    calls.clear()
     waveforms = torch.randn(2, 1, 8000)
     masks = torch.ones(1, 50)
     for waveform in waveforms.repeat_interleave(4, dim=0):
