@@ -87,6 +87,10 @@ class Encoder(nn.Module):
             )
         self.normalize_waveform = wavlm.config.normalize_waveform
         self.extractor, self.projection = wavlm.extractor, wavlm.projection
+        first = self.extractor.convolutions[0]
+        if isinstance(first.norm, nn.GroupNorm):
+            # removed with the mean of each channel: in silence, nothing would be left but rounding
+            first.conv.bias = None
         self.position = Position(wavlm.position.conv)
         self.norm = nn.Identity() if wavlm.config.norm_first else wavlm.norm
         self.position_bias = PositionBias(wavlm.position_bias)

@@ -44,12 +44,12 @@ def speech(batch_size: int, num_samples: int) -> torch.Tensor:
 SIZES = [(1, 400), (8, 400), (3, 719), (2, 720), (8, SECOND), (1, 3 * SECOND + 7), (1, 30 * SECOND)]
 
 
-def check_all_sizes(model, file, sizes=SIZES):
+def check_all_sizes(model, file, sizes=SIZES, margin=0.0):
     for batch_size, num_samples in sizes:
-        onnx_files.check_same(model, file, torch.randn(batch_size, 1, num_samples))
-        onnx_files.check_same(model, file, speech(batch_size, num_samples))
+        onnx_files.check_same(model, file, torch.randn(batch_size, 1, num_samples), margin)
+        onnx_files.check_same(model, file, speech(batch_size, num_samples), margin)
     silence = torch.zeros(2, 1, SECOND)
-    onnx_files.check_same(model, file, silence)
+    onnx_files.check_same(model, file, silence, margin)
 
 
 # an export takes seconds
@@ -80,11 +80,13 @@ def test_base_and_large_dense_and_pruned(tmp_path, large, pruned):
 
 
 def check_any_structure(folder, data):
+    torch.manual_seed(0)
     config = data.draw(strategies.configs())
     head = data.draw(strategies.heads(config.embed_dim))
     model = segmentation(config, head=head)
     sizes = st.tuples(st.integers(1, 8), st.integers(400, 2 * SECOND))
-    check_all_sizes(model, onnx_files.save(model, folder), [(1, 400), data.draw(sizes)])
+    file = onnx_files.save(model, folder)
+    check_all_sizes(model, file, [(1, 400), data.draw(sizes)], margin=4.0)
 
 
 FEW = {"deadline": None, "suppress_health_check": list(HealthCheck)}

@@ -1,5 +1,6 @@
 """Models as ONNX files, and their outputs"""
 
+import copy
 from pathlib import Path
 
 import onnx
@@ -46,13 +47,34 @@ def converted(path: Path, folder: Path, dtype: str) -> Path:
     return folder / f"{dtype}.onnx"
 
 
-@torch.inference_mode()
-def check_same(model: WavLMSegmentation, file: onnxruntime.InferenceSession, waveforms: Tensor):
-    """Same log-probabilities as PyTorch's, and the same class, but for ties"""
-    expected, found = model(waveforms), score(file, waveforms)
+def check_same(
+    model: WavLMSegmentation,
+    file: onnxruntime.InferenceSession,
+    waveforms: Tensor,
+    margin: float = 0.0,
+):
+    """Same log-probabilities as PyTorch's, and the same class, but for ties
+
+    `margin` is for random structures: `margin` times the error of PyTorch itself is allowed too.
+    """
+    with torch.inference_mode():
+        expected, found = model(waveforms), score(file, waveforms)
+    allowed = margin * rounding(model, waveforms) if margin else 0.0
     assert found.shape == expected.shape
-    assert (found - expected).abs().max() < TOLERANCE
+    assert (found - expected).abs().max() < TOLERANCE + allowed
     best = expected.topk(2).values
-    tied = best[..., 0] - best[..., 1] < TIE
+    tied = best[..., 0] - best[..., 1] < TIE + 2 * allowed
     assert (tied | (found.argmax(-1) == expected.argmax(-1))).all()
-    assert tied.float().mean() < 0.1
+    assert margin or tied.float().mean() < 0.1
+
+
+def rounding(model: WavLMSegmentation, waveforms: Tensor) -> float:
+    """Largest error of PyTorch in single precision, of training and of inference
+
+    Normalizations of one or two channels, or of a constant, amplify rounding errors.
+    """
+    exact = copy.deepcopy(model).double()(waveforms.double()).detach()
+    training = model(waveforms).detach()
+    with torch.inference_mode():
+        inference = model(waveforms)
+    return max((found - exact).abs().max().item() for found in (training, inference))
