@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 # what `pip install 'pyannote-prune[...]'` brings
-EXTRAS = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
+EXTRAS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "openvino")}
 
 
 class MissingExtra(ImportError):

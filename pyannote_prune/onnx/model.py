@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 import torch.nn as nn
@@ -14,25 +14,20 @@ from pyannote.audio.core.task import Specifications
 from torch import Tensor
 
 from ..files.audio import SAMPLE_RATE
-from ..files.extras import require_extra
-from ..files.messages import shorten
+from ..files.extras import MissingExtra
+from ..files.messages import did_you_mean, shorten
 from ..files.sources import check_is_file
 from ..segmentation.samples import CheckedAudio
 from ..segmentation.specifications import class_names, specifications_from_dict
 from ..wavlm.waveforms import check_batch
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-# providers of ONNX Runtime, for types of devices of PyTorch
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+from .engines import ENGINES, Engine
 
 # metadata that are needed, with the meaning that sherpa-onnx gives to them, in samples
 LENGTHS = ("receptive_field_size", "receptive_field_shift")
 
 
 class ONNXSegmentation(Model):
-    """Segmentation model that ONNX Runtime computes, for `Inference` and pipelines
+    """Segmentation model that ONNX Runtime or OpenVINO computes, for `Inference` and pipelines
 
     Parameters
     ----------
@@ -40,6 +35,9 @@ class ONNXSegmentation(Model):
         File written by `save_onnx`.
     num_threads : int, optional
         Number of threads on CPU. Defaults to the number of threads of PyTorch.
+    engine : {"onnxruntime", "openvino"}, optional
+        Library that computes. OpenVINO (extra `openvino`) is for CPU, where it is often faster.
+        Defaults to "onnxruntime".
 
     Shape
     -----
@@ -51,22 +49,23 @@ class ONNXSegmentation(Model):
     Raises
     ------
     ImportError
-        If the packages of the extra `onnx` are not installed.
+        If the packages of the engine are not installed.
     OSError
         If there is no such file.
     ValueError
-        If the file is damaged, or has another model.
+        If the file is damaged, or has another model, or if there is no such engine.
     """
 
-    def __init__(self, path: str | Path, num_threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, num_threads: int | None = None, engine: str = "onnxruntime"
+    ) -> None:
         super().__init__(sample_rate=SAMPLE_RATE, num_channels=1)
-        require_extra("onnx")
+        check_engine(engine)
         check_is_file(path)
-        self.path, self.num_threads = Path(path), num_threads
+        self.path, self.num_threads, self.engine = Path(path), num_threads, engine
         self.audio = CheckedAudio(sample_rate=SAMPLE_RATE, mono="downmix")
-        self._sessions: dict[str, InferenceSession] = {}
-        metadata = self._session("cpu").get_modelmeta().custom_metadata_map
-        self.specifications, lengths = _read(metadata, str(path))
+        self._engines: dict[str, Engine] = {}
+        self.specifications, lengths = _read(self._engine("cpu").metadata, str(path))
         self._size, self._shift = lengths
         self.activation = nn.Identity()  # part of the file
         self.eval()
@@ -108,28 +107,23 @@ class ONNXSegmentation(Model):
                 f"`waveforms` must have at least {self._size} samples, found "
                 f"{waveforms.shape[2]}: pad them."
             )
-        session = self._session(waveforms.device.type)
-        inputs = {"waveforms": waveforms.detach().float().cpu().numpy()}
-        (scores,) = session.run(["scores"], inputs)
+        engine = self._engine(waveforms.device.type)
+        scores = engine(waveforms.detach().float().cpu().numpy())
         return torch.from_numpy(scores).to(waveforms.device)
 
-    def _session(self, device: str) -> InferenceSession:
+    def _engine(self, device: str) -> Engine:
         """Open the file for a type of device, once"""
-        if device not in self._sessions:
-            self._sessions[device] = self._open(device)
-        return self._sessions[device]
+        if device not in self._engines:
+            self._engines[device] = self._open(device)
+        return self._engines[device]
 
-    def _open(self, device: str) -> InferenceSession:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.num_threads or torch.get_num_threads()
-        available = onnxruntime.get_available_providers()
-        wanted = [PROVIDERS.get(device, PROVIDERS["cpu"]), PROVIDERS["cpu"]]
-        providers = [name for name in dict.fromkeys(wanted) if name in available]
+    def _open(self, device: str) -> Engine:
+        num_threads = self.num_threads or torch.get_num_threads()
         try:
-            return onnxruntime.InferenceSession(self.path, options, providers=providers)
-        # ONNX Runtime has an exception of its own for each kind of damage
+            return ENGINES[self.engine](self.path, device, num_threads)
+        except MissingExtra:
+            raise
+        # engines have exceptions of their own for each kind of damage
         except Exception as error:
             raise ValueError(
                 f"{str(self.path)!r} could not be read: it is truncated, damaged, or not an ONNX "
@@ -137,8 +131,16 @@ class ONNXSegmentation(Model):
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave sessions out, which are opened again"""
-        return self.__dict__ | {"_sessions": {}}
+        """Leave engines out, which are opened again"""
+        return self.__dict__ | {"_engines": {}}
+
+
+def check_engine(name: str) -> None:
+    if name not in ENGINES:
+        raise ValueError(
+            f"`engine` must be one of {', '.join(map(repr, ENGINES))}, found {name!r}"
+            f"{did_you_mean(name, ENGINES)}."
+        )
 
 
 def _read(metadata: Mapping[str, str], path: str) -> tuple[Specifications, tuple[int, int]]:

@@ -19,7 +19,7 @@ from scipy.ndimage import median_filter as scipy_median_filter
 
 from ..data.decoding import decoded
 from ..files.inside import find_inside
-from ..onnx.model import ONNXSegmentation
+from ..onnx.model import ONNXSegmentation, check_engine
 from ..onnx.save import is_onnx
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
@@ -74,6 +74,9 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
     segmentation_dtype : str, optional
         "bfloat16" runs WavLM faster, with slightly different results, on processors that support
         it: others ignore it, with a warning. Defaults to the precision of its weights.
+    segmentation_engine : str, optional
+        Library that computes a segmentation model in an ONNX file: see `ONNXSegmentation`. Defaults
+        to "onnxruntime".
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
         of a ".safetensors" or ".onnx" file, and "$model/segmentation/model.safetensors" (or
@@ -97,6 +100,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         first_channel: bool = False,
         share_frames: bool = True,
         segmentation_dtype: str | None = None,
+        segmentation_engine: str | None = None,
         **kwargs,
     ) -> None:
         check_median_filter(median_filter)
@@ -110,9 +114,19 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             # the class of pyannote.audio would download one
             kwargs["plda"] = NoPLDA()
         path = find_file(kwargs.get("segmentation"), kwargs.get("token"), kwargs.get("cache_dir"))
+        if segmentation_engine is not None:
+            check_engine(segmentation_engine)
+            if not is_onnx(path):
+                raise ValueError(
+                    "`segmentation_engine` must be None unless `segmentation` is an ONNX file, "
+                    f"found {segmentation_engine!r}."
+                )
         if path is not None:
-            load = ONNXSegmentation if is_onnx(path) else load_checkpoint
-            kwargs["segmentation"] = load(path)
+            kwargs["segmentation"] = (
+                ONNXSegmentation(path, engine=segmentation_engine or "onnxruntime")
+                if is_onnx(path)
+                else load_checkpoint(path)
+            )
         super().__init__(**kwargs)
         self.median_filter = median_filter
         self.min_speakers = min_speakers

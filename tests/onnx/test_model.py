@@ -1,12 +1,14 @@
 """ONNX files in the pipelines of pyannote.audio, and in ours"""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
 import pytest
 import torch
 import yaml
+from helpers import relative_error
 from onnx import TensorProto, helper
 from pyannote.audio import Inference, Pipeline, pipelines
 from pyannote.audio.sample import SAMPLE_FILE
@@ -49,6 +51,44 @@ def test_file_has_the_scores_and_the_geometry_of_its_model(model, path):
         assert found.receptive_field_center(number) == model.receptive_field_center(number)
     assert found.dimension == model.dimension
     assert vars(found.specifications) == vars(model.specifications)
+
+
+def test_openvino_computes_the_same(model, path):
+    """Whatever the order of lengths: a single frame first"""
+    pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
+    found = ONNXSegmentation(path, engine="openvino")
+    for num_samples in (400, 8000, 719, 32000, 400):
+        waveforms = torch.randn(2, 1, num_samples)
+        with torch.inference_mode():
+            scores, expected = [found(waveforms) for _ in range(3)], model(waveforms)
+        # also once other calls have used memory
+        assert all(relative_error(one, expected) < 1e-5 for one in scores)
+
+
+def test_threads_share_an_engine(path):
+    pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
+    waveforms = torch.randn(6, 1, 8000)
+    for engine in ("onnxruntime", "openvino"):
+        found = ONNXSegmentation(path, num_threads=1, engine=engine)
+        expected = [found(waveform[None]) for waveform in waveforms]
+        with ThreadPoolExecutor(3) as pool:
+            results = list(pool.map(found, [waveforms[i % 6, None] for i in range(120)]))
+        assert all(torch.equal(result, expected[i % 6]) for i, result in enumerate(results))
+
+
+def test_engine_of_a_pipeline_is_a_choice(path, arguments):
+    pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
+    turns = []
+    for engine in ("onnxruntime", "openvino"):
+        options = {"segmentation": path, "segmentation_engine": engine}
+        pipeline = _ours(**arguments | options)
+        pipeline.instantiate(pipeline.default_parameters())
+        turns.append(pipeline(SAMPLE_FILE).speaker_diarization.to_rttm())
+    assert turns[0] == turns[1]
+    with pytest.raises(ValueError, match=r"`engine` must be one of 'onnxruntime', .*'openvin'"):
+        _ours(**arguments | {"segmentation": path, "segmentation_engine": "openvin"})
+    with pytest.raises(ValueError, match="`segmentation_engine` must be None unless"):
+        _ours(**arguments, segmentation_engine="openvino")
 
 
 def test_inference_of_pyannote_runs_it(model, path):
