@@ -17,8 +17,11 @@ ALL = "ONNX_EXAMPLES" in os.environ
 FULL_SIZE = ("base_s80_md", "large_s80_md", *(("base", "large") if ALL else ()))
 FEW = ("base_all_units", "large_all_units", "base_lost_attention_by_heads")
 CASES = [
-    *golden.available("tiny_base", "tiny_large"),
-    *(pytest.param(name, marks=pytest.mark.slow) for name in golden.available(*FULL_SIZE)),
+    *golden.available("tiny_base"),
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in golden.available("tiny_large", *FULL_SIZE)
+    ),
 ]
 # one encoder that has lost the attention of a layer, the others take minutes
 FIRST = golden.available("masked_vs_pruned/base_lost_attention_by_heads")

@@ -58,6 +58,7 @@ def test_names_and_shapes(onnx_file):
     assert [file.name for file in onnx_file.parent.iterdir()] == [onnx_file.name]
 
 
+@pytest.mark.slow
 def test_models_without_powerset_have_probabilities(tmp_path):
     model = WavLMSegmentation(wavlm=tiny_config())
     model.specifications = Specifications(
