@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from ..files.extras import require_extra
+from ..files.sources import is_onnx
 from ..onnx.deviation import measure_deviation
-from ..onnx.save import is_onnx, save_onnx
+from ..onnx.save import save_onnx
 from ..pipeline.export import COMMUNITY_1, export_pipeline
 from ..released.source import open_source
 from ..segmentation.checkpoint import check_suffix, save_checkpoint

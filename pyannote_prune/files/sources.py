@@ -18,6 +18,11 @@ ONNX = ".onnx"
 SUFFIXES = (*PYTORCH, SAFETENSORS, ONNX, ".yaml", ".yml")
 
 
+def is_onnx(path: object) -> bool:
+    """Whether a path has the suffix of ONNX files"""
+    return isinstance(path, str | Path) and str(path).lower().endswith(ONNX)
+
+
 def check_is_file(path: str | Path) -> None:
     """Check that a checkpoint is a file
 

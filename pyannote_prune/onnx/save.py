@@ -13,7 +13,7 @@ import torch
 from ..files.atomic import atomic_write
 from ..files.extras import require_extra
 from ..files.messages import did_you_mean
-from ..files.sources import ONNX
+from ..files.sources import ONNX, is_onnx
 from ..segmentation.checkpoint import check_is_complete
 from ..segmentation.model import WavLMSegmentation
 from ..version import __version__
@@ -95,11 +95,6 @@ def check_name(path: str | Path) -> None:
     """Refuse names without the suffix of ONNX files"""
     if not is_onnx(path):
         raise ValueError(f"Names of ONNX files must end in {ONNX}, found {str(path)!r}.")
-
-
-def is_onnx(path: object) -> bool:
-    """Whether a path has the suffix of ONNX files"""
-    return isinstance(path, str | Path) and str(path).lower().endswith(ONNX)
 
 
 def make_graph(network: Network) -> ModelProto:

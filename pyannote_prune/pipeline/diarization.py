@@ -19,8 +19,8 @@ from scipy.ndimage import median_filter as scipy_median_filter
 
 from ..data.decoding import decoded
 from ..files.inside import find_inside
+from ..files.sources import is_onnx
 from ..onnx.model import ONNXSegmentation, check_engine
-from ..onnx.save import is_onnx
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.safetensors_file import is_safetensors

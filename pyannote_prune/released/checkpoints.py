@@ -9,7 +9,7 @@ from typing import Any
 
 from ..files.messages import shorten
 from ..files.pickles import read_safely
-from ..files.sources import ONNX
+from ..files.sources import is_onnx
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.contents import ARCHITECTURE, Contents
 from ..segmentation.model import WavLMSegmentation
@@ -38,7 +38,7 @@ def open_checkpoint(source: str | Path) -> Source | None:
     """
     if not Path(source).is_file():
         return None
-    if str(source).lower().endswith(ONNX):
+    if is_onnx(source):
         raise ValueError(
             f"{str(source)!r} is an ONNX file, which is not converted back: give the checkpoint "
             "that it was made from."

@@ -13,7 +13,13 @@ from ..files.audio import SAMPLE_RATE
 from ..files.schema import refuse, rule, section
 from ..segmentation.contents import Contents
 from ..segmentation.head import Head, LinearOptions, LSTMOptions
-from .torchaudio_models import LINEAR, convert_weights, read_mixture, read_structure
+from .torchaudio_models import (
+    LINEAR,
+    convert_hparams,
+    convert_weights,
+    read_mixture,
+    read_structure,
+)
 
 ARCHITECTURE = "SSeRiouSS"
 
@@ -70,12 +76,7 @@ def sseriouss_contents(hparams: Any, specifications: Any, weights: Any, source: 
         dropout=arguments.lstm.dropout,
     )
     head = Head(mixture=mixture, projection=False, lstm=lstm, linear=arguments.linear)
-    converted = {
-        "wavlm": wavlm.to_dict(),
-        "head": head.to_dict(),
-        "sample_rate": arguments.sample_rate,
-        "num_channels": arguments.num_channels,
-    }
+    converted = convert_hparams(arguments, wavlm, head)
     renamed = convert_weights(weights, wavlm, whole.num_layers, source)
     if not arguments.lstm.monolithic:
         renamed = _in_one_module(renamed)

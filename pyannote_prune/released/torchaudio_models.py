@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from ..files.messages import shorten
 from ..files.schema import refuse
-from ..segmentation.head import LinearOptions
+from ..segmentation.head import Head, LinearOptions
 from ..wavlm.config import WavLMConfig
 from ..wavlm.torchaudio_layout import config_from_torchaudio, weights_from_torchaudio
 from ..wavlm.weights import is_state_dict
@@ -79,6 +79,26 @@ def read_mixture(layer: int, wavlm: WavLMConfig) -> tuple[str, WavLMConfig]:
         expected = f"from 1 to {wavlm.num_layers}, the number of a layer, or -1 for all of them"
         refuse("hyper_parameters.wav2vec_layer", expected, layer)
     return "last", replace(wavlm, layers=wavlm.layers[:layer])
+
+
+class Audio(Protocol):
+    """Hyper-parameters that all models of pyannote.audio have"""
+
+    @property
+    def sample_rate(self) -> int: ...
+
+    @property
+    def num_channels(self) -> int: ...
+
+
+def convert_hparams(arguments: Audio, wavlm: WavLMConfig, head: Head) -> dict[str, Any]:
+    """Make the arguments of `WavLMSegmentation`, which `rebuild` checks"""
+    return {
+        "wavlm": wavlm.to_dict(),
+        "head": head.to_dict(),
+        "sample_rate": arguments.sample_rate,
+        "num_channels": arguments.num_channels,
+    }
 
 
 def convert_weights(

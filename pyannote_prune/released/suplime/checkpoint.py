@@ -9,7 +9,13 @@ from ...files.audio import SAMPLE_RATE
 from ...files.schema import rule, section
 from ...segmentation.contents import Contents
 from ...segmentation.head import Head, LinearOptions
-from ..torchaudio_models import LINEAR, convert_weights, read_mixture, read_structure
+from ..torchaudio_models import (
+    LINEAR,
+    convert_hparams,
+    convert_weights,
+    read_mixture,
+    read_structure,
+)
 
 ARCHITECTURE = "SuplimeSegmentation"
 
@@ -62,12 +68,7 @@ def suplime_contents(hparams: Any, specifications: Any, weights: Any, source: st
         conformer={"input_dim": wavlm.embed_dim} | asdict(arguments.conformer),
         linear=arguments.linear,
     )
-    converted = {
-        "wavlm": wavlm.to_dict(),
-        "head": head.to_dict(),
-        "sample_rate": arguments.sample_rate,
-        "num_channels": arguments.num_channels,
-    }
+    converted = convert_hparams(arguments, wavlm, head)
     return Contents(
         converted, specifications, convert_weights(weights, wavlm, whole.num_layers, source)
     )
