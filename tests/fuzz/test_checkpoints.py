@@ -30,16 +30,18 @@ OF_STRUCTURES += [f"`{field.name}" for field in fields(WavLMConfig)]
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory) -> Path:
+def checkpoint(tmp_path_factory) -> dict:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("checkpoints") / "tiny.ckpt"
     save_checkpoint(tiny_model(CONFIG), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def checkpoint(path) -> dict:
     return Content(torch.load(path, weights_only=True))
+
+
+@pytest.fixture
+def path(checkpoint, tmp_path) -> Path:
+    """Unspoilt, whichever test ran before"""
+    save(checkpoint, tmp_path / "tiny.ckpt")
+    return tmp_path / "tiny.ckpt"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def load(path: Path, content, fields=(), read=load_checkpoint, source: Path | No
             assert model(torch.randn(1, 1, 4000)).isfinite().all()
 
 
-def test_unspoilt_files_are_read(path, checkpoint, folder):
+def test_unspoilt_files_are_read(path, folder):
     load_checkpoint(path)
     load_diarizen(folder)
     load_diarizen(folder / "wavlm_tiny_base.bin")
