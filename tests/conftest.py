@@ -8,13 +8,12 @@ from pathlib import Path
 os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import lightning
 import numpy as np
 import pytest
 import torch
 from conversations import REMEMBERED, generate_conversations
+from embeddings import random_wespeaker, save_embedding_checkpoint
 from helpers import SHARED, tiny_model
-from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.audio.models.embedding import XVectorMFCC
 from pyannote.database import FileFinder, registry
 from voices import FSDD, generate_voices
@@ -100,22 +99,11 @@ def onnx_file(checkpoint, tmp_path_factory) -> Path:
 def parts(tmp_path_factory) -> Path:
     """Pipeline folder with an untrained embedding and a generated PLDA"""
     folder = tmp_path_factory.mktemp("parts")
-    (folder / "embedding").mkdir()
-    (folder / "plda").mkdir()
-
     torch.manual_seed(0)
     model = XVectorMFCC(dimension=64)
-    model.specifications = Specifications(
-        problem=Problem.REPRESENTATION, resolution=Resolution.CHUNK, duration=2.0
-    )
-    content = {
-        "pytorch-lightning_version": lightning.__version__,
-        "state_dict": model.state_dict(),
-        "hyper_parameters": dict(model.hparams),
-    }
-    model.on_save_checkpoint(content)
-    torch.save(content, folder / "embedding" / "pytorch_model.bin")
+    save_embedding_checkpoint(model, folder / "embedding")
 
+    (folder / "plda").mkdir()
     rng, dim = np.random.default_rng(0), model.dimension
     orthogonal, _ = np.linalg.qr(rng.standard_normal((dim, dim)))
     zeros = np.zeros(dim)
@@ -146,6 +134,19 @@ def exported(checkpoint, parts, tmp_path_factory):
     """Pipeline that hears several speakers in anything"""
     settings = DiarizationSettings(segmentation_step=0.5)
     return export_pipeline(checkpoint, tmp_path_factory.mktemp("exported") / "it", parts, settings)
+
+
+@pytest.fixture(scope="session")
+def onnx_folder(checkpoint, tmp_path_factory):
+    """The same with a WeSpeaker embedding, as `export --onnx` writes it: no checkpoint is needed"""
+    folder = tmp_path_factory.mktemp("onnx-folder")
+    save_embedding_checkpoint(random_wespeaker(), folder / "parts" / "embedding")
+    settings = DiarizationSettings(
+        clustering="AgglomerativeClustering",
+        parameters={"method": "centroid", "min_cluster_size": 2, "threshold": 0.01},
+        segmentation_step=1.0,
+    )
+    return export_pipeline(checkpoint, folder / "it", folder / "parts", settings, onnx=True)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,15 @@ class Dtype(str, Enum):
     int8 = "int8"
 
 
+class EngineName(str, Enum):
+    """Library that computes models of a pipeline on CPU"""
+
+    auto = "auto"
+    torch = "torch"
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+
+
 @run_in(readable_errors)
 def convert(
     source: Annotated[
@@ -177,8 +186,21 @@ def export(
     ] = False,
     onnx: Annotated[
         bool,
-        typer.Option("--onnx", help="Write the segmentation model for ONNX Runtime (extra onnx)."),
+        typer.Option(
+            "--onnx",
+            help="Write the segmentation model as an ONNX file (needs the packages of "
+            "`pyannote-prune[onnx]`), and a WeSpeaker embedding of --parts as well.",
+        ),
     ] = False,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            help="Library that computes on CPU, for a WeSpeaker embedding, and with --onnx for the "
+            "segmentation model: onnxruntime (needs `pyannote-prune[onnx]` where the folder is "
+            "used), openvino (needs `pyannote-prune[openvino]`), torch, or auto, the fastest that "
+            "is installed there. Defaults to auto with --onnx, to torch otherwise."
+        ),
+    ] = None,
 ):
     """
     Export SOURCE to FOLDER, as a diarization pipeline that pyannote.audio loads
@@ -189,6 +211,13 @@ def export(
     model, settings = found.load_model(), found.load_settings()
     if bfloat16:
         settings = replace(settings, segmentation_dtype="bfloat16")
+    if engine is not None:
+        name = engine.value
+        settings = replace(
+            settings,
+            segmentation_engine=name if onnx else settings.segmentation_engine,
+            embedding_engine=name,
+        )
     export_pipeline(
         model,
         folder,

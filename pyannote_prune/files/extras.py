@@ -12,6 +12,11 @@ class MissingExtra(ImportError):
     """Packages of an extra are not installed"""
 
 
+def missing_packages(extra: str) -> list[str]:
+    """Packages of an extra that are not installed"""
+    return [package for package in EXTRAS[extra] if find_spec(package) is None]
+
+
 def require_extra(extra: str) -> None:
     """Check that the packages of an extra are installed
 
@@ -20,8 +25,7 @@ def require_extra(extra: str) -> None:
     MissingExtra
         If one of them is not: the message has the command that installs them.
     """
-    missing = [package for package in EXTRAS[extra] if find_spec(package) is None]
-    if missing:
+    if missing := missing_packages(extra):
         raise MissingExtra(
             f"Packages are missing: {', '.join(missing)}. Install them: "
             f"pip install 'pyannote-prune[{extra}]'"

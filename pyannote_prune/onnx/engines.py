@@ -1,28 +1,37 @@
-"""Engines that compute ONNX files"""
+"""Engines that compute ONNX graphs"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from ..files.extras import require_extra
+from ..files.extras import missing_packages, require_extra
+from ..files.messages import did_you_mean
+
+# choice of the fastest engine that is installed
+AUTO = "auto"
+
+# PyTorch itself, for speaker embeddings and checkpoints
+TORCH = "torch"
 
 # providers of ONNX Runtime, for types of devices of PyTorch
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class Engine(Protocol):
-    """Function of waveforms, from a file that is opened once"""
+    """Function of one array, from a graph with one input and one output, opened once"""
 
     metadata: Mapping[str, str]
 
-    def __init__(self, path: Path, device: str, num_threads: int) -> None: ...
+    def __init__(
+        self, graph: Path | bytes, device: str, num_threads: int, example: np.ndarray
+    ) -> None: ...
 
-    def __call__(self, waveforms: np.ndarray) -> np.ndarray:
-        """Compute (batch_size, num_frames, num_classes) scores, in any thread"""
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """Compute outputs, in any thread"""
 
 
 class ONNXRuntime:
@@ -30,13 +39,18 @@ class ONNXRuntime:
 
     Parameters
     ----------
-    path : Path
+    graph : Path or bytes
+        ONNX file, or its content.
     device : str
         Type of a device of PyTorch. Those without a provider are computed for on CPU.
     num_threads : int
+    example : np.ndarray
+        Not used.
     """
 
-    def __init__(self, path: Path, device: str, num_threads: int) -> None:
+    def __init__(
+        self, graph: Path | bytes, device: str, num_threads: int, example: np.ndarray
+    ) -> None:
         require_extra("onnx")
         import onnxruntime
 
@@ -45,12 +59,13 @@ class ONNXRuntime:
         available = onnxruntime.get_available_providers()
         wanted = [PROVIDERS.get(device, PROVIDERS["cpu"]), PROVIDERS["cpu"]]
         providers = [name for name in dict.fromkeys(wanted) if name in available]
-        self.session = onnxruntime.InferenceSession(path, options, providers=providers)
+        self.session = onnxruntime.InferenceSession(graph, options, providers=providers)
         self.metadata: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map
+        self._input = self.session.get_inputs()[0].name
 
-    def __call__(self, waveforms: np.ndarray) -> np.ndarray:
-        (scores,) = self.session.run(["scores"], {"waveforms": waveforms})
-        return scores
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        (outputs,) = self.session.run(None, {self._input: inputs})
+        return outputs
 
 
 class OpenVINO:
@@ -58,13 +73,18 @@ class OpenVINO:
 
     Parameters
     ----------
-    path : Path
+    graph : Path or bytes
+        ONNX file, or its content.
     device : str
         Not used.
     num_threads : int
+    example : np.ndarray
+        Input of an ordinary shape, of more than one frame.
     """
 
-    def __init__(self, path: Path, device: str, num_threads: int) -> None:
+    def __init__(
+        self, graph: Path | bytes, device: str, num_threads: int, example: np.ndarray
+    ) -> None:
         require_extra("openvino")
         import onnx
         import openvino
@@ -76,16 +96,54 @@ class OpenVINO:
             "INFERENCE_NUM_THREADS": num_threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        self.model = openvino.Core().compile_model(path, "CPU", options)
+        core = openvino.Core()
+        # weights of a graph in memory are inside it
+        read = core.read_model(graph, b"") if isinstance(graph, bytes) else core.read_model(graph)
+        self.model = core.compile_model(read, "CPU", options)
         # 2026.4: after a first window of a single frame, scores of longer ones would be wrong
-        self(np.zeros((2, 1, 8000), np.float32))
-        properties = onnx.load(path, load_external_data=False).metadata_props
-        self.metadata: Mapping[str, str] = {one.key: one.value for one in properties}
+        self(example)
+        self.metadata: Mapping[str, str] = {}
+        if isinstance(graph, Path):
+            properties = onnx.load(graph, load_external_data=False).metadata_props
+            self.metadata = {one.key: one.value for one in properties}
 
-    def __call__(self, waveforms: np.ndarray) -> np.ndarray:
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
         # a request of its own for each call: threads may share the engine. Its memory ends with it
-        found = self.model.infer_new_request({"waveforms": waveforms})
-        return np.array(found["scores"], copy=True)
+        found = self.model.infer_new_request([inputs])
+        return np.array(found[0], copy=True)
 
 
 ENGINES: dict[str, type[Engine]] = {"onnxruntime": ONNXRuntime, "openvino": OpenVINO}
+
+# extras that bring them
+EXTRA_OF = {"onnxruntime": "onnx", "openvino": "openvino"}
+
+# names of engines, for what PyTorch computes otherwise, and for ONNX files
+CHOICES = (AUTO, TORCH, *ENGINES)
+CHOICES_OF_FILES = (AUTO, *ENGINES)
+
+
+def check_engine(name: str, choices: Sequence[str] = CHOICES, argument: str = "engine") -> None:
+    """Refuse names of other engines"""
+    if name not in choices:
+        raise ValueError(
+            f"`{argument}` must be one of {', '.join(map(repr, choices))}, found {name!r}"
+            f"{did_you_mean(name, choices)}."
+        )
+
+
+def find_engine(device: str = "cpu") -> str | None:
+    """Find the fastest engine among those that are installed
+
+    Parameters
+    ----------
+    device : str, optional
+        Type of a device of PyTorch. OpenVINO is for CPU.
+
+    Returns
+    -------
+    name : str or None
+        None if there is none.
+    """
+    names = ("openvino", "onnxruntime") if device == "cpu" else ("onnxruntime", "openvino")
+    return next((name for name in names if not missing_packages(EXTRA_OF[name])), None)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn as nn
 from pyannote.audio.core.model import Model
@@ -15,15 +16,20 @@ from torch import Tensor
 
 from ..files.audio import SAMPLE_RATE
 from ..files.extras import MissingExtra
-from ..files.messages import did_you_mean, shorten
+from ..files.messages import shorten
 from ..files.sources import check_is_file
 from ..segmentation.samples import CheckedAudio
 from ..segmentation.specifications import class_names, specifications_from_dict
 from ..wavlm.waveforms import check_batch
-from .engines import ENGINES, Engine
+from .engines import AUTO, CHOICES_OF_FILES, ENGINES, Engine, check_engine, find_engine
 
 # metadata that are needed, with the meaning that sherpa-onnx gives to them, in samples
 LENGTHS = ("receptive_field_size", "receptive_field_shift")
+
+DEFAULT = "onnxruntime"
+
+# two windows of half a second
+EXAMPLE = np.zeros((2, 1, 8000), np.float32)
 
 
 class ONNXSegmentation(Model):
@@ -35,9 +41,10 @@ class ONNXSegmentation(Model):
         File written by `save_onnx`.
     num_threads : int, optional
         Number of threads on CPU. Defaults to the number of threads of PyTorch.
-    engine : {"onnxruntime", "openvino"}, optional
-        Library that computes. OpenVINO (extra `openvino`) is for CPU, where it is often faster.
-        Defaults to "onnxruntime".
+    engine : {"onnxruntime", "openvino", "auto"}, optional
+        Library that computes. OpenVINO (extra `openvino`) is for CPU, where it is often faster:
+        "auto" takes it there, if it is installed, and ONNX Runtime otherwise. Defaults to
+        "onnxruntime".
 
     Shape
     -----
@@ -57,10 +64,10 @@ class ONNXSegmentation(Model):
     """
 
     def __init__(
-        self, path: str | Path, num_threads: int | None = None, engine: str = "onnxruntime"
+        self, path: str | Path, num_threads: int | None = None, engine: str = DEFAULT
     ) -> None:
         super().__init__(sample_rate=SAMPLE_RATE, num_channels=1)
-        check_engine(engine)
+        check_engine(engine, CHOICES_OF_FILES)
         check_is_file(path)
         self.path, self.num_threads, self.engine = Path(path), num_threads, engine
         self.audio = CheckedAudio(sample_rate=SAMPLE_RATE, mono="downmix")
@@ -119,8 +126,9 @@ class ONNXSegmentation(Model):
 
     def _open(self, device: str) -> Engine:
         num_threads = self.num_threads or torch.get_num_threads()
+        name = (find_engine(device) or DEFAULT) if self.engine == AUTO else self.engine
         try:
-            return ENGINES[self.engine](self.path, device, num_threads)
+            return ENGINES[name](self.path, device, num_threads, EXAMPLE)
         except MissingExtra:
             raise
         # engines have exceptions of their own for each kind of damage
@@ -133,14 +141,6 @@ class ONNXSegmentation(Model):
     def __getstate__(self) -> dict[str, Any]:
         """Leave engines out, which are opened again"""
         return self.__dict__ | {"_engines": {}}
-
-
-def check_engine(name: str) -> None:
-    if name not in ENGINES:
-        raise ValueError(
-            f"`engine` must be one of {', '.join(map(repr, ENGINES))}, found {name!r}"
-            f"{did_you_mean(name, ENGINES)}."
-        )
 
 
 def _read(metadata: Mapping[str, str], path: str) -> tuple[Specifications, tuple[int, int]]:

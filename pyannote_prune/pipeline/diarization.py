@@ -20,7 +20,7 @@ from scipy.ndimage import median_filter as scipy_median_filter
 from ..data.decoding import decoded
 from ..files.inside import find_inside
 from ..files.sources import is_onnx
-from ..onnx.model import ONNXSegmentation, check_engine
+from ..onnx.model import DEFAULT, ONNXSegmentation
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.safetensors_file import is_safetensors
@@ -29,7 +29,7 @@ from ..segmentation.specifications import single_specifications
 from ..wavlm.inference.bfloat16 import supports_bfloat16
 from .clustering import CLUSTERINGS
 from .cropping import crop_to_audio
-from .embedding import SharedFramesEmbedding, can_share_frames
+from .embedding import SharedFramesEmbedding, can_share_frames, choose_engine
 from .pyannote_repairs import (
     CACHES,
     NoEmbedding,
@@ -45,6 +45,7 @@ from .settings import (
     check_clean_ratio,
     check_clustering,
     check_dtype,
+    check_engines,
     check_median_filter,
 )
 
@@ -74,9 +75,15 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
     segmentation_dtype : str, optional
         "bfloat16" runs WavLM faster, with slightly different results, on processors that support
         it: others ignore it, with a warning. Defaults to the precision of its weights.
-    segmentation_engine : str, optional
-        Library that computes a segmentation model in an ONNX file: see `ONNXSegmentation`. Defaults
-        to "onnxruntime".
+    segmentation_engine : {"auto", "torch", "onnxruntime", "openvino"}, optional
+        Library that computes a segmentation model in an ONNX file: see `ONNXSegmentation`. PyTorch
+        computes other models, and only those. Defaults to "onnxruntime" for an ONNX file.
+    embedding_engine : {"auto", "torch", "onnxruntime", "openvino"}, optional
+        Library that computes the speaker embedding on CPU, if it is a WeSpeaker ResNet of
+        pyannote.audio: same embeddings to rounding, in less time. It is converted when the pipeline
+        is made: later changes of its weights are not seen. PyTorch pools over speakers, and
+        computes everything on other devices. "auto" takes the fastest that is installed and
+        possible: OpenVINO, ONNX Runtime, PyTorch. Defaults to PyTorch.
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
         of a ".safetensors" or ".onnx" file, and "$model/segmentation/model.safetensors" (or
@@ -86,7 +93,10 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
     ------
     ValueError
         If the size of the filter is even, if bounds contradict each other, if the clustering does
-        not have an option, or if there is a filter for a segmentation model that is not powerset.
+        not have an option, if there is a filter for a segmentation model that is not powerset, or
+        if an engine cannot compute a model.
+    ImportError
+        If the packages of an engine are not installed.
     """
 
     def __init__(
@@ -101,6 +111,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         share_frames: bool = True,
         segmentation_dtype: str | None = None,
         segmentation_engine: str | None = None,
+        embedding_engine: str | None = None,
         **kwargs,
     ) -> None:
         check_median_filter(median_filter)
@@ -114,16 +125,10 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             # the class of pyannote.audio would download one
             kwargs["plda"] = NoPLDA()
         path = find_file(kwargs.get("segmentation"), kwargs.get("token"), kwargs.get("cache_dir"))
-        if segmentation_engine is not None:
-            check_engine(segmentation_engine)
-            if not is_onnx(path):
-                raise ValueError(
-                    "`segmentation_engine` must be None unless `segmentation` is an ONNX file, "
-                    f"found {segmentation_engine!r}."
-                )
+        check_engines(segmentation_engine, embedding_engine, is_file=is_onnx(path))
         if path is not None:
             kwargs["segmentation"] = (
-                ONNXSegmentation(path, engine=segmentation_engine or "onnxruntime")
+                ONNXSegmentation(path, engine=segmentation_engine or DEFAULT)
                 if is_onnx(path)
                 else load_checkpoint(path)
             )
@@ -142,8 +147,11 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             self.clustering = self._filtered_clustering(min_clean_ratio)
         if self._is_oracle:
             set_embedding(self, NoEmbedding())
-        elif share_frames and can_share_frames(embedding := get_embedding(self)):
-            set_embedding(self, SharedFramesEmbedding(embedding))
+            return
+        embedding = get_embedding(self)
+        engine = choose_engine(embedding_engine, embedding, share_frames)
+        if share_frames and can_share_frames(embedding):
+            set_embedding(self, SharedFramesEmbedding(embedding, engine))
 
     def _check_segmentation_model(self) -> None:
         if self.median_filter > 1 and not single_specifications(self._model).powerset:

@@ -9,6 +9,9 @@ import torch
 from pyannote.audio.pipelines.speaker_verification import PyannoteAudioPretrainedSpeakerEmbedding
 from torch import Tensor
 
+from ..onnx.embedding import EmbeddingTrunk, is_wespeaker
+from ..onnx.engines import AUTO, TORCH, find_engine
+
 
 class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
     """Embeddings of all speakers of a window, from frames that are computed once
@@ -22,12 +25,18 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
     ----------
     embedding : PyannoteAudioPretrainedSpeakerEmbedding
         Embedding for which `can_share_frames` is true.
+    engine : str, optional
+        Library that computes frames on CPU, as `choose_engine` gives it. PyTorch computes them on
+        other devices, and all the rest. Defaults to PyTorch.
     """
 
     model_: Any  # with the two methods that `can_share_frames` looks for
 
-    def __init__(self, embedding: PyannoteAudioPretrainedSpeakerEmbedding) -> None:
+    def __init__(
+        self, embedding: PyannoteAudioPretrainedSpeakerEmbedding, engine: str | None = None
+    ) -> None:
         super().__init__(embedding.model_, device=embedding.device)
+        self._trunk = None if engine is None else EmbeddingTrunk(self.model_, engine)
         self._last = torch.empty(0), torch.empty(0)
         self._of_silence = self._embed_silence()
 
@@ -76,6 +85,11 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         is_constant = np.array_equal(embeddings[0], embeddings[1], equal_nan=True)
         return embeddings[:1] if is_constant else None
 
+    def _forward_frames(self, waveforms: Tensor) -> Tensor:
+        if self._trunk is None or self.device.type != "cpu":
+            return self.model_.forward_frames(waveforms)
+        return self._trunk(self.model_.compute_fbank(waveforms))
+
     def _shared_frames(self, waveforms: Tensor) -> Tensor:
         """Frames of each waveform, computed once per run of equal waveforms
 
@@ -104,7 +118,7 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         is_new = torch.tensor([not torch.equal(previous, current) for previous, current in pairs])
         kinds = [] if is_new[0] else [last_frames.to(self.device)]
         if is_new.any():
-            kinds.append(self.model_.forward_frames(waveforms[is_new].to(self.device)))
+            kinds.append(self._forward_frames(waveforms[is_new].to(self.device)))
         index = is_new.cumsum(0) - int(is_new[0])
         frames = torch.cat(kinds)[index.to(self.device)]
         self._last = waveforms[-1], frames[-1:]
@@ -117,3 +131,41 @@ def can_share_frames(embedding: Any) -> TypeGuard[PyannoteAudioPretrainedSpeaker
         callable(getattr(embedding.model_, name, None))
         for name in ("forward_frames", "forward_embedding")
     )
+
+
+def choose_engine(engine: str | None, embedding: Any, share_frames: bool) -> str | None:
+    """Choose the library that computes frames
+
+    Parameters
+    ----------
+    engine : str, optional
+        See `DiarizationPipeline`.
+    embedding : BaseInference
+        Loaded speaker embedding.
+    share_frames : bool
+        See `DiarizationPipeline`.
+
+    Returns
+    -------
+    engine : {"onnxruntime", "openvino"}, optional
+        None for PyTorch.
+
+    Raises
+    ------
+    ValueError
+        If no engine can compute this embedding, and one is asked for.
+    """
+    if engine in (None, TORCH):
+        return None
+    found = getattr(embedding, "model_", None)
+    is_possible = share_frames and is_wespeaker(found)
+    if engine == AUTO:
+        return find_engine() if is_possible else None
+    if not is_possible:
+        kind = type(embedding if found is None else found).__name__
+        raise ValueError(
+            "`embedding_engine` must be None, 'torch' or 'auto' unless `share_frames` is true and "
+            f"`embedding` is a WeSpeaker ResNet of pyannote.audio, found {engine!r} for "
+            f"{kind} with `share_frames={share_frames}`: leave it out."
+        )
+    return engine

@@ -5,22 +5,26 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from pyannote.audio import Model
 
 from ..files.atomic import DRAFT, draft_prefix, writing
 from ..files.clutter import remove_empty
 from ..files.extras import require_extra
 from ..files.folders import check_new
 from ..files.pickles import read_safely
+from ..onnx.embedding import can_save_embedding, save_embedding
+from ..onnx.engines import AUTO
 from ..onnx.save import save_onnx
 from ..segmentation.checkpoint import load_checkpoint, save_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..version import __version__
-from .settings import DiarizationSettings
+from .settings import DiarizationSettings, check_engines
 
 COMMUNITY_1 = "pyannote/speaker-diarization-community-1"
 
@@ -32,6 +36,9 @@ PARTS = {
 
 # file of a segmentation model that pyannote.audio reads by itself
 WEIGHTS = "pytorch_model.bin"
+
+# where classes of its WeSpeaker embeddings are
+WESPEAKER = "pyannote.audio.models.embedding.wespeaker"
 
 PIPELINE = "pyannote_prune.pipeline.SpeakerDiarization"
 
@@ -71,7 +78,10 @@ def export_pipeline(
         Packages, and their versions, that the embedding needs: pyannote.audio refuses the pipeline
         where they are missing. Defaults to none.
     onnx : bool, optional
-        Save the segmentation model as an ONNX file, which ONNX Runtime computes: see `save_onnx`.
+        Save the segmentation model as an ONNX file: see `save_onnx`. Engines of `settings` that are
+        None become "auto". An embedding that is copied, if it is a WeSpeaker ResNet, is there as
+        "model.onnx" as well, for other programs: see `save_embedding`. Our pipeline reads its
+        checkpoint.
 
     Returns
     -------
@@ -80,13 +90,14 @@ def export_pipeline(
     Raises
     ------
     ValueError
-        If `folder` is not empty, if `safetensors` and `onnx` are both true, if parts are missing
-        in a local folder or could execute code, or if `model` is not a checkpoint of
-        `WavLMSegmentation`.
+        If `folder` is not empty, if `safetensors` and `onnx` are both true, if `settings` have an
+        engine that cannot compute the model, if parts are missing in a local folder or could
+        execute code, or if `model` is not a checkpoint of `WavLMSegmentation`.
     """
     folder, settings = Path(folder), settings or DiarizationSettings()
     check_new(folder)
     file = _file_name(safetensors, onnx, settings)
+    settings = _with_engines(settings, onnx)
     copied = check_parts(parts, plda, settings.parts)
     if not isinstance(model, WavLMSegmentation):
         model = load_checkpoint(model)
@@ -102,6 +113,8 @@ def export_pipeline(
             save(model, draft / "segmentation" / file)
             for part, source in copied.items():
                 _copy(source, draft / part, PARTS[part])
+            if onnx and "embedding" in copied:
+                _save_embedding(draft / "embedding")
             config = _config(settings, str(parts), copied, file)
             config["dependencies"] |= packages or {}
             (draft / "config.yaml").write_text(
@@ -128,6 +141,33 @@ def _file_name(safetensors: bool, onnx: bool, settings: DiarizationSettings) -> 
             f"{settings.segmentation_dtype!r}: its precision is chosen when it is written."
         )
     return "model.onnx"
+
+
+def _with_engines(settings: DiarizationSettings, onnx: bool) -> DiarizationSettings:
+    """Settings of a folder, whose ONNX file any engine may compute"""
+    if onnx:
+        settings = replace(
+            settings,
+            segmentation_engine=settings.segmentation_engine or AUTO,
+            embedding_engine=settings.embedding_engine or AUTO,
+        )
+    check_engines(settings.segmentation_engine, settings.embedding_engine, is_file=onnx)
+    return settings
+
+
+def _save_embedding(folder: Path) -> None:
+    """Add an ONNX file to the folder of an embedding, if it can be one"""
+    content = read_safely(folder / WEIGHTS, mmap=True)
+    try:
+        module = content["pyannote.audio"]["architecture"]["module"]
+    except (KeyError, TypeError):  # no checkpoint of pyannote.audio
+        return
+    # other classes are not loaded: their packages may be missing
+    if module != WESPEAKER:
+        return
+    model = Model.from_pretrained(folder / WEIGHTS)
+    if can_save_embedding(model):
+        save_embedding(model.eval(), folder / "model.onnx")
 
 
 def check_parts(
@@ -223,6 +263,7 @@ def _config(
             on_hub = {"checkpoint": hub_id, "subfolder": part}
             params[part] = f"$model/{part}" if part in copied else on_hub
         params["share_frames"] = settings.share_frames
+        params["embedding_engine"] = settings.embedding_engine
         params["min_clean_ratio"] = settings.min_clean_ratio
         params["constrained_assignment"] = settings.constrained_assignment
     params["median_filter"] = settings.median_filter
@@ -230,6 +271,7 @@ def _config(
     params["max_speakers"] = settings.max_speakers
     params["first_channel"] = settings.first_channel
     params["segmentation_dtype"] = settings.segmentation_dtype
+    params["segmentation_engine"] = settings.segmentation_engine
 
     hyper_parameters: dict[str, Any] = {
         "segmentation": {"min_duration_off": settings.min_duration_off}

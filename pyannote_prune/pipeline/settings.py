@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..onnx.engines import ENGINES, TORCH, check_engine
+
 # DiariZen: size of the median filter, in frames, and share of clean speech in a window
 MEDIAN_FILTER = 11
 
@@ -54,12 +56,15 @@ class DiarizationSettings:
         less time.
     segmentation_dtype : str, optional
         "bfloat16" runs WavLM faster, with slightly different results.
+    segmentation_engine, embedding_engine : str, optional
+        Libraries that compute on CPU: see `DiarizationPipeline`. Default to "auto" in folders with
+        a segmentation model in an ONNX file, to PyTorch in others.
 
     Raises
     ------
     ValueError
         If the size of the median filter is even or not positive, if bounds contradict each other,
-        if there is no such precision, or if the clustering does not have an option.
+        if there is no such precision or engine, or if the clustering does not have an option.
     """
 
     clustering: str = "VBxClustering"
@@ -79,11 +84,14 @@ class DiarizationSettings:
     first_channel: bool = False
     share_frames: bool = True
     segmentation_dtype: str | None = None
+    segmentation_engine: str | None = None
+    embedding_engine: str | None = None
 
     def __post_init__(self) -> None:
         check_median_filter(self.median_filter)
         check_bounds(self.min_speakers, self.max_speakers)
         check_dtype(self.segmentation_dtype)
+        check_engines(self.segmentation_engine, self.embedding_engine)
         check_clean_ratio(self.min_clean_ratio)
         # oracle clustering ignores these options
         if self.needs_embeddings:
@@ -123,6 +131,35 @@ def check_dtype(name: str | None) -> None:
         raise ValueError(
             '`segmentation_dtype` must be "bfloat16" or None (the precision of weights), found '
             f"{name!r}."
+        )
+
+
+def check_engines(
+    segmentation: str | None, embedding: str | None, is_file: bool | None = None
+) -> None:
+    """Check names of engines
+
+    Parameters
+    ----------
+    segmentation, embedding : str, optional
+        See `DiarizationPipeline`.
+    is_file : bool, optional
+        Whether the segmentation model is in an ONNX file. Defaults to any model.
+    """
+    if embedding is not None:
+        check_engine(embedding, argument="embedding_engine")
+    if segmentation is None:
+        return
+    check_engine(segmentation, argument="segmentation_engine")
+    if is_file and segmentation == TORCH:
+        raise ValueError(
+            "`segmentation_engine` must not be 'torch' if `segmentation` is an ONNX file: choose "
+            "'auto', or use a checkpoint."
+        )
+    if is_file is False and segmentation in ENGINES:
+        raise ValueError(
+            "`segmentation_engine` must be None, 'torch' or 'auto' unless `segmentation` is an "
+            f"ONNX file, found {segmentation!r}: PyTorch computes other models."
         )
 
 

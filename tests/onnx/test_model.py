@@ -1,6 +1,7 @@
 """ONNX files in the pipelines of pyannote.audio, and in ours"""
 
 import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,19 +11,17 @@ import torch
 import yaml
 from helpers import relative_error
 from onnx import TensorProto, helper
-from pyannote.audio import Inference, Pipeline, pipelines
+from pyannote.audio import Inference, pipelines
 from pyannote.audio.sample import SAMPLE_FILE
 from typer.testing import CliRunner
 
 from pyannote_prune import (
-    DiarizationSettings,
     WavLMSegmentation,
-    export_pipeline,
-    save_onnx,
 )
 from pyannote_prune.cli import app
 from pyannote_prune.onnx.model import ONNXSegmentation
 
+ENGINES = ("segmentation_engine", "embedding_engine")
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
 
 
@@ -32,10 +31,8 @@ def model(checkpoint) -> WavLMSegmentation:
 
 
 @pytest.fixture(scope="module")
-def path(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    save_onnx(model, path)
-    return path
+def path(onnx_file):
+    return onnx_file
 
 
 def test_file_has_the_scores_and_the_geometry_of_its_model(model, path):
@@ -85,10 +82,14 @@ def test_engine_of_a_pipeline_is_a_choice(path, arguments):
         pipeline.instantiate(pipeline.default_parameters())
         turns.append(pipeline(SAMPLE_FILE).speaker_diarization.to_rttm())
     assert turns[0] == turns[1]
-    with pytest.raises(ValueError, match=r"`engine` must be one of 'onnxruntime', .*'openvin'"):
+    message = r"`segmentation_engine` must be one of 'auto', .*'openvin'"
+    with pytest.raises(ValueError, match=message):
         _ours(**arguments | {"segmentation": path, "segmentation_engine": "openvin"})
-    with pytest.raises(ValueError, match="`segmentation_engine` must be None unless"):
+    with pytest.raises(ValueError, match="`segmentation_engine` must not be 'torch'"):
+        _ours(**arguments | {"segmentation": path, "segmentation_engine": "torch"})
+    with pytest.raises(ValueError, match="`segmentation_engine` must be None, 'torch' or 'auto'"):
         _ours(**arguments, segmentation_engine="openvino")
+    _ours(**arguments, segmentation_engine="auto", embedding_engine="auto")
 
 
 def test_inference_of_pyannote_runs_it(model, path):
@@ -123,23 +124,45 @@ def _ours(**options):
     return DiarizationPipeline(**options)
 
 
-def test_exported_folder_diarizes(model, parts, tmp_path, exported):
-    settings = DiarizationSettings(segmentation_step=0.5)
-    folder = export_pipeline(model, tmp_path / "it", parts, settings, onnx=True)
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert config["pipeline"]["params"]["segmentation"] == "$model/segmentation/model.onnx"
-    assert [path.name for path in (folder / "segmentation").iterdir()] == ["model.onnx"]
-    found, expected = (
-        Pipeline.from_pretrained(one)(SAMPLE_FILE).speaker_diarization for one in (folder, exported)
+def test_exported_folder_diarizes_with_any_engine(onnx_folder, checkpoint):
+    pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
+    config = yaml.safe_load((onnx_folder / "config.yaml").read_text(encoding="utf-8"))
+    params = config["pipeline"]["params"]
+    assert params["segmentation"] == "$model/segmentation/model.onnx"
+    assert (params["segmentation_engine"], params["embedding_engine"]) == ("auto", "auto")
+    assert [path.name for path in (onnx_folder / "segmentation").iterdir()] == ["model.onnx"]
+    file = {"waveform": SAMPLE_FILE["waveform"][:, 80000:240000], "sample_rate": 16000}
+    outputs = []
+    for engine in ("torch", "auto", "onnxruntime", "openvino"):
+        ours = dict.fromkeys(ENGINES, engine) | {"embedding": str(onnx_folder / "embedding")}
+        ours["segmentation"] = str(onnx_folder / "segmentation" / "model.onnx")
+        if engine == "torch":
+            ours["segmentation"] = str(checkpoint)
+        outputs.append(_ours(**params | ours).instantiate(config["params"])(file))
+    expected, *found = outputs
+    assert len(expected.speaker_diarization.labels()) > 1
+    tolerance = 1e-4 * np.abs(expected.speaker_embeddings).max()
+    for one in found:
+        assert one.speaker_diarization.to_rttm() == expected.speaker_diarization.to_rttm()
+        np.testing.assert_allclose(
+            one.speaker_embeddings, expected.speaker_embeddings, atol=tolerance
+        )
+
+
+def test_command_exports(checkpoint, path, parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "pyannote_prune.pipeline.export.save_onnx", lambda _, to: shutil.copyfile(path, to)
     )
-    assert found.to_rttm() == expected.to_rttm()
-
-
-def test_command_exports(checkpoint, parts, tmp_path):
     arguments = ["export", checkpoint, tmp_path / "it", "--parts", parts, "--onnx"]
-    result = CliRunner().invoke(app, [*map(str, arguments)])
-    assert result.exit_code == 0, result.output
-    assert (tmp_path / "it" / "segmentation" / "model.onnx").is_file()
+    for options, expected in (([], "auto"), (["--engine", "openvino"], "openvino")):
+        arguments[2] = tmp_path / expected
+        result = CliRunner().invoke(app, [*map(str, arguments), *options])
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / expected / "segmentation" / "model.onnx").is_file()
+        # which is that of a WeSpeaker embedding
+        assert not (tmp_path / expected / "embedding" / "model.onnx").exists()
+        params = yaml.safe_load((tmp_path / expected / "config.yaml").read_text())["pipeline"]
+        assert [params["params"][name] for name in ENGINES] == [expected, expected]
     arguments[2] = tmp_path / "other"
     result = CliRunner().invoke(app, [*map(str, arguments), "--safetensors"])
     assert result.exit_code == 1
