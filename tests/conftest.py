@@ -1,6 +1,7 @@
 """Data and small models shared by all tests"""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -137,8 +138,8 @@ def exported(checkpoint, parts, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def onnx_folder(checkpoint, tmp_path_factory):
-    """The same with a WeSpeaker embedding, as `export --onnx` writes it: no checkpoint is needed"""
+def onnx_folder(checkpoint, onnx_file, tmp_path_factory):
+    """The same with ONNX files, and with a WeSpeaker embedding"""
     folder = tmp_path_factory.mktemp("onnx-folder")
     save_embedding_checkpoint(random_wespeaker(), folder / "parts" / "embedding")
     settings = DiarizationSettings(
@@ -146,7 +147,13 @@ def onnx_folder(checkpoint, tmp_path_factory):
         parameters={"method": "centroid", "min_cluster_size": 2, "threshold": 0.01},
         segmentation_step=1.0,
     )
-    return export_pipeline(checkpoint, folder / "it", folder / "parts", settings, onnx=True)
+    with pytest.MonkeyPatch.context() as patch:
+        # the same file, without the time that it takes
+        patch.setattr(
+            "pyannote_prune.pipeline.export.save_onnx",
+            lambda model, path: shutil.copyfile(onnx_file, path),
+        )
+        return export_pipeline(checkpoint, folder / "it", folder / "parts", settings, onnx=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from embeddings import small_wespeaker
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyannote.audio.models.embedding import WeSpeakerResNet34
+from pyannote.audio.models.embedding import XVectorMFCC
 from pyannote.audio.pipelines.speaker_verification import PyannoteAudioPretrainedSpeakerEmbedding
 
-from pyannote_prune.pipeline.embedding import SharedFramesEmbedding, can_share_frames
+from pyannote_prune.pipeline.embedding import (
+    SharedFramesEmbedding,
+    can_share_frames,
+    choose_engine,
+)
 
 
 @pytest.fixture(scope="module")
 def stock() -> PyannoteAudioPretrainedSpeakerEmbedding:
-    torch.manual_seed(0)
-    return PyannoteAudioPretrainedSpeakerEmbedding(WeSpeakerResNet34().eval())
+    return PyannoteAudioPretrainedSpeakerEmbedding(small_wespeaker())
 
 
 @pytest.fixture
@@ -155,6 +159,53 @@ def test_other_embeddings_are_left_alone(stock):
     assert can_share_frames(stock)
     assert not can_share_frames(SharedFramesEmbedding(stock))
     assert not can_share_frames(None)
-    stock_like = PyannoteAudioPretrainedSpeakerEmbedding(WeSpeakerResNet34().eval())
+    stock_like = PyannoteAudioPretrainedSpeakerEmbedding(small_wespeaker())
     stock_like.model_ = torch.nn.Identity()
     assert not can_share_frames(stock_like)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_engines_give_the_embeddings_of_pytorch(stock, engine, monkeypatch):
+    """Whatever the length, the batch and the masks: none of the trunk is computed by PyTorch"""
+    pytest.importorskip(engine)
+    ours, rng = SharedFramesEmbedding(stock, engine), np.random.default_rng(0)
+    cases = []
+    for num_samples in rng.integers(3000, 40000, 5):
+        waveforms = torch.randn(rng.integers(1, 3), 1, num_samples).repeat_interleave(2, dim=0)
+        masks = (torch.rand(len(waveforms), 50) < torch.rand(len(waveforms), 1)).float()
+        cases.append((waveforms, masks, stock(waveforms, masks=masks)))
+    monkeypatch.delattr(stock.model_.resnet.__class__, "forward_frames")
+    for waveforms, masks, expected in cases:
+        found = ours(waveforms, masks=masks)
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    with pytest.raises(AttributeError):
+        SharedFramesEmbedding(stock)(*cases[0][:2])
+
+
+def test_engines_are_for_cpu(stock, monkeypatch):
+    """PyTorch computes on other devices"""
+    ours = SharedFramesEmbedding(stock, "onnxruntime")
+    monkeypatch.setattr(ours, "device", torch.device("meta"))
+    monkeypatch.setattr(stock.model_, "forward_frames", lambda waveforms: "PyTorch")
+    assert ours._forward_frames(torch.randn(1, 1, 8000)) == "PyTorch"
+    monkeypatch.setattr(ours, "device", torch.device("cpu"))
+    assert isinstance(ours._forward_frames(torch.randn(1, 1, 8000)), torch.Tensor)
+
+
+def test_automatic_choice_is_what_is_possible_and_installed(stock, monkeypatch):
+    monkeypatch.setattr("pyannote_prune.pipeline.embedding.find_engine", lambda: "openvino")
+    assert choose_engine("auto", stock, True) == "openvino"
+    assert choose_engine("onnxruntime", stock, True) == "onnxruntime"
+    assert choose_engine("torch", stock, True) is choose_engine(None, stock, True) is None
+    other = PyannoteAudioPretrainedSpeakerEmbedding(XVectorMFCC(dimension=8))
+    for embedding, share_frames, name in (
+        (stock, False, "WeSpeakerResNet34"),
+        (other, True, "XVectorMFCC"),
+        (None, True, "NoneType"),
+    ):
+        assert choose_engine("auto", embedding, share_frames) is None
+        message = f"WeSpeaker ResNet of pyannote.audio, found 'onnxruntime' for {name} with"
+        with pytest.raises(ValueError, match=message):
+            choose_engine("onnxruntime", embedding, share_frames)
+    monkeypatch.setattr("pyannote_prune.pipeline.embedding.find_engine", lambda: None)
+    assert choose_engine("auto", stock, True) is None

@@ -78,6 +78,29 @@ def test_settings_reach_the_pipeline(checkpoint, parts, tmp_path):
     assert parameters["clustering"] == settings.parameters
 
 
+def test_engines_reach_the_pipeline(checkpoint, parts, tmp_path):
+    settings = DiarizationSettings(segmentation_engine="auto", embedding_engine="torch")
+    folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts, settings)
+    params = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["pipeline"]
+    found = {key: value for key, value in params["params"].items() if "engine" in key}
+    assert found == {"segmentation_engine": "auto", "embedding_engine": "torch"}
+    assert Pipeline.from_pretrained(folder)
+    settings = replace(settings, embedding_engine="openvino")
+    folder = export_pipeline(checkpoint, tmp_path / "other", parts, settings)
+    with pytest.raises(ValueError, match="WeSpeaker ResNet .* found 'openvino' for XVectorMFCC"):
+        Pipeline.from_pretrained(folder)
+
+
+def test_engines_that_cannot_compute_the_model_are_refused(checkpoint, parts, tmp_path):
+    for onnx, engine in ((False, "openvino"), (True, "torch")):
+        settings = DiarizationSettings(segmentation_engine=engine)
+        with pytest.raises(ValueError, match=f"`segmentation_engine` must .*'{engine}'"):
+            export_pipeline(checkpoint, tmp_path / "it", parts, settings, onnx=onnx)
+    with pytest.raises(ValueError, match=r"`embedding_engine` must be one of .*mean 'openvino'\?"):
+        DiarizationSettings(embedding_engine="openvin")
+    assert not list(tmp_path.iterdir())
+
+
 def test_default_settings_are_those_of_pyannote(checkpoint, parts, tmp_path):
     folder = export_pipeline(checkpoint, tmp_path / "pipeline", parts)
     config = yaml.safe_load((folder / "config.yaml").read_text())
