@@ -131,6 +131,8 @@ def _operation(step: fx.Node, trunk: nn.Module) -> Operation:
 
 
 def _layer(layer: nn.Module) -> Operation:
+    if layer._forward_hooks or layer._forward_pre_hooks:
+        raise _error(f"{layer} with hooks")
     # subclasses (adapters, parametrizations) compute something else
     if type(layer) is nn.Conv2d and layer.padding_mode == "zeros":
         constants = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
@@ -150,7 +152,7 @@ def _layer(layer: nn.Module) -> Operation:
 def _error(found: str) -> ValueError:
     return ValueError(
         "The speaker embedding must have the layers of a WeSpeaker ResNet of pyannote.audio, found "
-        f"{found!r}: compute it with PyTorch."
+        f"{found!r}: compute it with PyTorch (`embedding_engine='torch'`)."
     )
 
 

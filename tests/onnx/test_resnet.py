@@ -55,9 +55,16 @@ class Scaled(torch.nn.Conv2d):
         return 2 * super().forward(inputs)
 
 
+def hooked() -> torch.nn.Module:
+    layer = torch.nn.Conv2d(1, 4, 3, padding=1)
+    layer.register_forward_hook(lambda module, inputs, outputs: 2 * outputs)
+    return layer
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
+        (hooked(), "with hooks"),
         (torch.nn.Hardswish(), "Hardswish"),
         (torch.nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect"), "reflect"),
         (Scaled(1, 4, 3, padding=1), "conv1.weight"),
