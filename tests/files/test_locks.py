@@ -14,7 +14,7 @@ from voices import generate_voices
 
 from pyannote_prune.benchmark.accuracy import SMALL, Experiment
 from pyannote_prune.data.simulation import Simulation, simulate
-from pyannote_prune.files import locks
+from pyannote_prune.files import lock_files
 from pyannote_prune.files.locks import in_use
 from pyannote_prune.pipeline.apply import apply_pipeline
 from pyannote_prune.pipeline.load import claim_results
@@ -149,6 +149,6 @@ def test_file_system_without_locks_is_used_nevertheless(tmp_path, monkeypatch, c
     def lockf(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(locks.fcntl, "lockf", lockf)
+    monkeypatch.setattr(lock_files.fcntl, "lockf", lockf)
     with in_use(tmp_path):
         assert "cannot be locked (No locks available): start no other command" in caplog.text
