@@ -69,11 +69,10 @@ def write_scores_of_all(recordings: Sequence[Mapping[str, Any]], folder: Path) -
     with updating(folder):
         paths = [result_path(folder, one["uri"]) for one in recordings]
         if missing := sum(not path.exists() for path in paths):
-            return [
-                f"{missing} of {len(recordings)} recordings of all parts have no results yet. "
-                f"{SCORES} of all of them, if they have references, comes with the last one, or "
-                "from the same command without --part."
-            ]
+            line = f"{missing} of {len(recordings)} recordings of all parts have no results yet."
+            if any(map(may_have_reference, recordings)):
+                line += f" {SCORES} comes with the last one, or from a run without --part."
+            return [line]
         metric = DiarizationErrorRate()
         for recording, path in zip(recordings, paths, strict=True):
             if may_have_reference(recording):
