@@ -84,8 +84,7 @@ def write_scores_of_all(recordings: Sequence[Mapping[str, Any]], folder: Path) -
 
 def rate(metric: DiarizationErrorRate) -> str:
     """Error rate, and how many recordings it is of"""
-    number = len(metric.results_)
-    return f"DER {abs(metric):.2%} over {number} recording{'s' if number != 1 else ''}"
+    return f"DER {abs(metric):.2%} over {len(metric.results_)} recordings"
 
 
 def _write_scores(metric: DiarizationErrorRate, folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from conversations import generate_conversations
@@ -14,7 +15,7 @@ from voices import generate_voices
 
 from pyannote_prune.benchmark.accuracy import SMALL, Experiment
 from pyannote_prune.data.simulation import Simulation, simulate
-from pyannote_prune.files import lock_files
+from pyannote_prune.files import lock_files, locks
 from pyannote_prune.files.locks import in_use
 from pyannote_prune.files.parts import Part
 from pyannote_prune.pipeline.apply import apply_pipeline
@@ -175,6 +176,24 @@ def test_processes_with_parts_update_the_same_file_in_turns(tmp_path):
     assert [process.wait() for process in processes] == [0] * 4
     assert (tmp_path / "count").read_text() == "80"
     assert os.listdir(tmp_path) == ["count"]
+
+
+def test_update_that_takes_long_is_waited_for(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(locks, "PATIENCE", 0.0)
+    child = os.fork()
+    if not child:
+        with locks.updating(tmp_path):
+            (tmp_path / "started").touch()
+            time.sleep(0.5)
+            (tmp_path / "ended").touch()
+            os._exit(0)  # without any clean-up
+    while not (tmp_path / "started").exists():
+        time.sleep(0.01)
+    with locks.updating(tmp_path):
+        assert (tmp_path / "ended").exists()
+    os.waitpid(child, 0)
+    assert f"Waiting for process {child} of " in caplog.text
+    assert caplog.text.count("Waiting") == 1
 
 
 def test_fork_that_outlives_its_process_does_not_count(tmp_path):
