@@ -26,7 +26,7 @@ class Fake:
 
     def __call__(self, file, hook=None) -> Annotation:
         annotation = Annotation()
-        annotation[Segment(0.5, 2.0 + ord(file["uri"]) % 7 / 10)] = "someone"
+        annotation[Segment(0.5, 2.0 + sum(file["uri"].encode()) % 7 / 10)] = "someone"
         return annotation
 
     apply = __call__
