@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pyannote.metrics.diarization import DiarizationErrorRate
 from rich.markup import escape
 
-from ..data.references import name_rule
 from ..files.messages import shorten
-from ..pipeline.apply import Applied, apply_pipeline
-from ..pipeline.load import check_has_references, check_speakers, claim_results, load_pipeline
-from ..pipeline.recordings import left_out, recordings_of_paths, recordings_of_protocol
-from ..pipeline.scores import add_score, write_scores
+from ..files.parts import Part
 from .bars import Bars
 from .errors import console, print_line, resumable, run_in
+
+if TYPE_CHECKING:
+    from ..pipeline.apply import Applied
 
 
 class Subset(str, Enum):
@@ -57,6 +55,14 @@ def apply(
     device: Annotated[
         str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1...")
     ] = "auto",
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="Part k of n of the recordings, such as 3/16, beside processes that diarize the "
+            "other parts into the same folder.",
+            metavar="K/N",
+        ),
+    ] = None,
 ):
     """
     Diarize RECORDINGS, or a protocol: write one RTTM and one JSON file per recording
@@ -66,26 +72,45 @@ def apply(
     with references get diarization error rates (scores.csv): references that are malformed, or
     have no turn of their recording, are listed, and excluded from error rates. The number of
     speakers is estimated unless it is given. Run the same command again to resume.
+
+    Several processes share the work with --part 1/n to --part n/n: the same part has the same
+    recordings whatever is done already. The part that completes the results writes scores.csv.
     """
+    # importing them takes seconds, which help and wrong options do not need
+    from pyannote.metrics.diarization import DiarizationErrorRate
+
+    from ..data.references import name_rule
+    from ..pipeline.apply import apply_pipeline
+    from ..pipeline.load import check_has_references, check_speakers, claim_results, load_pipeline
+    from ..pipeline.recordings import (
+        left_out,
+        recordings_of_part,
+        recordings_of_paths,
+        recordings_of_protocol,
+    )
+    from ..pipeline.scores import add_score, rate, write_scores, write_scores_of_all
+
+    ours = None if part is None else Part.parse(part)
     if (protocol is None) == (not recordings):
         found = "both" if recordings else "nothing"
         raise ValueError(f"either `recordings` or `--protocol` must be given, found {found}.")
     request: dict[str, str] = {}
     source: str | list[str]
     if protocol is None:
-        todo = recordings_of_paths(recordings or ())
-        source = sorted({str(one["audio"].resolve().parent) for one in todo})
+        everything = recordings_of_paths(recordings or ())
+        source = sorted({str(one["audio"].resolve().parent) for one in everything})
     else:
-        todo = recordings_of_protocol(database, protocol, subset.value)
+        everything = recordings_of_protocol(database, protocol, subset.value)
         source = protocol
         request = {"subset": subset.value, "database": str(database.resolve())}
+    todo = everything if ours is None else recordings_of_part(everything, ours)
     speakers = _given(
         num_speakers=num_speakers, min_speakers=min_speakers, max_speakers=max_speakers
     )
     loaded = load_pipeline(pipeline, device)
     check_speakers(loaded, speakers)
-    check_has_references(loaded, todo)
-    replaced = claim_results(into, pipeline, source, todo, **request, **speakers)
+    check_has_references(loaded, everything)
+    replaced = claim_results(into, pipeline, source, todo, ours, **request, **speakers)
     failures, unscored = {}, {}
     if others := left_out(recordings or (), into):
         print_line(f"Left out of {others}. To diarize them, add them to RECORDINGS.")
@@ -93,14 +118,19 @@ def apply(
     if replaced:
         print_line(f"Diarizing again, since their audio has changed: {_names(replaced)}")
     with Bars(len(todo), console) as bars:
-        for applied in apply_pipeline(loaded, todo, into, bars.hook, **speakers):
+        for applied in apply_pipeline(loaded, todo, into, bars.hook, ours, **speakers):
             uri = applied.recording["uri"]
             bars.advance(escape(_line(applied)))
             if applied.error is not None:
                 failures[uri] = applied.error
             elif (error := add_score(metric, applied)) is not None:
                 unscored[uri] = error
-    for line in write_scores(metric, into):
+    if ours is None:
+        lines = write_scores(metric, into)
+    else:
+        lines = [f"{rate(metric)} of part {ours}"] if metric.results_ else []
+        lines += write_scores_of_all(everything, into)
+    for line in lines:
         print_line(line)
     print_line(f"Wrote {into}")
     if misread := [one["uri"] for one in todo if name_rule(one["uri"]) is not None]:

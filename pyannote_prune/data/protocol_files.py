@@ -121,6 +121,15 @@ def _without_references(file: ProtocolFile) -> ProtocolFile:
     return ProtocolFile(precomputed, lazy=lazy)
 
 
+def may_have_reference(file: Mapping[str, Any]) -> bool:
+    """Whether a recording has a reference, or one that cannot be read"""
+    try:
+        return WRONG_REFERENCE in file or file.get("annotation") is not None
+    # loaders raise errors of any kind: `reference_of` raises them again
+    except Exception:
+        return True
+
+
 def reference_of(file: Mapping[str, Any]) -> tuple[Annotation, Timeline] | None:
     """Reference of a recording
 

@@ -17,6 +17,9 @@ from safetensors import SafetensorError
 
 DRAFT = ".draft"
 
+# characters that `tempfile` adds to the prefix of a temporary file
+ADDED = 8 + len(DRAFT)
+
 # seconds: processes of one training neither start nor finish at the same time
 PATIENCE = 120.0
 
@@ -132,16 +135,28 @@ def draft_of(path: Path) -> Path:
 
 def draft_prefix(path: Path) -> str:
     """Prefix of temporary names, short enough for the characters that `tempfile` adds"""
-    longest = 255 - len("..") - 8 - len(DRAFT)  # bytes
+    longest = 255 - len("..") - ADDED  # bytes
     name = path.name
     while len(os.fsencode(name)) > longest:
         name = name[:-1]
     return f".{name}."
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove temporary files of a killed process, anywhere in a folder of this package"""
-    _remove(folder.rglob(f".*{DRAFT}"))
+def remove_drafts(folder: Path, of: Iterable[Path] | None = None) -> None:
+    """Remove temporary files of a killed process, anywhere in a folder of this package
+
+    Parameters
+    ----------
+    folder : Path
+    of : iterable of Path, optional
+        Remove temporary files of these files alone: other processes write others.
+    """
+    drafts = folder.rglob(f".*{DRAFT}")
+    if of is None:
+        _remove(drafts)
+        return
+    prefixes = {(path.parent, draft_prefix(path)) for path in of}
+    _remove(path for path in drafts if (path.parent, path.name[:-ADDED]) in prefixes)
 
 
 def remove_drafts_of(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-# name of the lock of a process that writes in a folder
+# name of the lock of a process that writes in a folder. Locks of parts have longer names
 LOCK = ".lock"
 NAMES = (LOCK, ".DS_Store", ".directory", "Thumbs.db", "desktop.ini")
 
@@ -16,7 +16,7 @@ def is_clutter(path: Path) -> bool:
     >>> is_clutter(Path("pipeline/.DS_Store")), is_clutter(Path("pipeline/config.yaml"))
     (True, False)
     """
-    return path.name in NAMES or path.name.startswith("._")
+    return path.name in NAMES or path.name.startswith(("._", f"{LOCK}-"))
 
 
 def files_of(folder: Path) -> Iterator[Path]:

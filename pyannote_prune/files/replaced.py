@@ -92,7 +92,8 @@ def _write(record: Path, stamps: Mapping[str, Stamp]) -> None:
     with atomic_write(record) as draft, _open(draft, "w") as file:
         writer = csv.writer(file)
         writer.writerow(("name", *Stamp._fields))
-        writer.writerows((name, *stamp) for name, stamp in stamps.items())
+        # the same file, whichever process has added which
+        writer.writerows((name, *stamps[name]) for name in sorted(stamps))
 
 
 def _open(path: Path, mode: Literal["r", "w"]) -> TextIO:

@@ -117,15 +117,20 @@ class Encoder(nn.Module):
 
 
 class Position(nn.Module):
-    """Convolutional position embedding, whose normalized weight is computed once"""
+    """Convolutional position embedding, whose normalized weight is computed once
+
+    Groups of fewer than 16 channels are merged: OpenVINO (2026.4) computes them wrong in bfloat16,
+    with oneDNN (see `NormalizedConvolution`).
+    """
 
     weight: Tensor
     bias: Tensor
 
     def __init__(self, conv: NormalizedConvolution) -> None:
         super().__init__()
-        self.kernel, self.padding, self.groups = conv.kernel, conv.padding, conv.groups
-        self.register_buffer("weight", conv.weight)
+        self.kernel, self.padding = conv.kernel, conv.padding
+        weight, self.groups = merge_groups(conv.weight, conv.groups, min_channels=16)
+        self.register_buffer("weight", weight)
         self.register_buffer("bias", conv.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -134,6 +139,37 @@ class Position(nn.Module):
         if self.kernel % 2 == 0:  # one frame too many
             outputs = outputs[..., :-1]
         return F.gelu(outputs).transpose(1, 2)
+
+
+def merge_groups(weight: Tensor, groups: int, min_channels: int) -> tuple[Tensor, int]:
+    """Merge groups of a convolution until they have enough channels, or until one is left
+
+    Weights between channels that belonged to different groups are zero.
+
+    Parameters
+    ----------
+    weight : (num_outputs, num_inputs // groups, kernel) torch.Tensor
+    groups : int
+    min_channels : int
+        Number of input channels that each group must have.
+
+    Returns
+    -------
+    weight : (num_outputs, num_inputs // fewer_groups, kernel) torch.Tensor
+    fewer_groups : int
+    """
+    num_outputs, num_inputs, kernel = weight.shape
+    if num_inputs >= min_channels:
+        return weight, groups
+    enough = (n for n in range(1, groups) if groups % n == 0 and n * num_inputs >= min_channels)
+    merged = next(enough, groups)
+    wide = weight.new_zeros(
+        groups // merged, merged, num_outputs // groups, merged, num_inputs, kernel
+    )
+    narrow = weight.view(groups // merged, merged, num_outputs // groups, num_inputs, kernel)
+    for index in range(merged):
+        wide[:, index, :, index] = narrow[:, index]
+    return wide.view(num_outputs, merged * num_inputs, kernel), groups // merged
 
 
 class PositionBias(nn.Module):

@@ -21,6 +21,7 @@ from ..data.references import read_results
 from ..files.atomic import WriteError, atomic_write
 from ..files.folders import write_json
 from ..files.locks import in_use
+from ..files.parts import Part
 from .cropping import crop_to_audio
 from .diarization import DiarizationPipeline
 from .pyannote_repairs import expects_reference
@@ -50,6 +51,7 @@ def apply_pipeline(
     recordings: Iterable[Mapping[str, Any]],
     folder: Path,
     hook: Callable | None = None,
+    part: Part | None = None,
     **options: int,
 ) -> Iterator[Applied]:
     """Diarize recordings that have no RTTM yet
@@ -64,6 +66,8 @@ def apply_pipeline(
         written atomically, RTTM last: a recording that has one is not diarized again.
     hook : callable, optional
         Hook of the pipeline: see `pyannote.audio.pipelines.utils.hook`.
+    part : Part, optional
+        Part that has these recordings. Other processes may have the other parts at the same time.
     **options
         Arguments of the pipeline: `num_speakers`, `min_speakers`, `max_speakers`.
 
@@ -78,11 +82,11 @@ def apply_pipeline(
     WriteError
         If results cannot be written.
     ValueError
-        If another process uses the folder.
+        If another process uses the folder, or this part of it.
     """
-    with in_use(folder, "--into"):
+    with in_use(folder, "--into", part):
         for recording in recordings:
-            path, seconds = folder / f"{recording['uri']}.rttm", 0.0
+            path, seconds = result_path(folder, recording["uri"]), 0.0
             try:
                 check_name(recording["uri"])
                 if not path.exists():
@@ -90,7 +94,7 @@ def apply_pipeline(
                     _diarize(pipeline, recording, path, hook, options)
                     seconds = time.perf_counter() - start
                 # rounded times of the file, so that scores are the same the next time
-                applied = Applied(recording, _read(path, recording["uri"]), seconds=seconds)
+                applied = Applied(recording, read_result(path, recording["uri"]), seconds=seconds)
             except WriteError:
                 raise
             # decoders, file finders and models raise errors of any kind
@@ -98,6 +102,11 @@ def apply_pipeline(
                 logger.debug("%r failed", recording["uri"], exc_info=True)
                 applied = Applied(recording, error=one_line(error))
             yield applied
+
+
+def result_path(folder: Path, uri: str) -> Path:
+    """RTTM of a recording: once it exists, results of the recording are complete"""
+    return folder / f"{uri}.rttm"
 
 
 def one_line(error: Exception) -> str:
@@ -163,7 +172,8 @@ def _anonymous(output: Any) -> Any:
     return replace(output, speaker_diarization=renamed, exclusive_speaker_diarization=exclusive)
 
 
-def _read(path: Path, uri: str) -> Annotation:
+def read_result(path: Path, uri: str) -> Annotation:
+    """Speaker turns of the RTTM of a recording"""
     annotation = Annotation(uri=uri)
     for track, turn in enumerate(read_results(path)):
         annotation[Segment(turn.start, turn.end), track] = turn.speaker

@@ -14,14 +14,16 @@ import torch
 import yaml
 from pyannote.audio import Pipeline
 
-from ..data.protocol_files import WRONG_REFERENCE
+from ..data.protocol_files import may_have_reference
 from ..files.atomic import remove_drafts
 from ..files.clutter import files_of
 from ..files.folders import Difference, claim
-from ..files.locks import in_use
+from ..files.locks import in_use, updating
 from ..files.moved_folders import is_moved
+from ..files.parts import Part
 from ..files.replaced import remove_replaced
-from .apply import one_line
+from .apply import one_line, result_path
+from .scores import SCORES
 
 REQUEST, RECORDINGS = "application.yml", "recordings.csv"
 
@@ -87,7 +89,7 @@ def check_has_references(pipeline: Pipeline, recordings: Iterable[Mapping[str, A
     ValueError
         If no recording has one.
     """
-    if _is_oracle(pipeline) and not any(map(_may_have_reference, recordings)):
+    if _is_oracle(pipeline) and not any(map(may_have_reference, recordings)):
         raise ValueError(
             "`recordings` must have references: OracleClustering needs the reference "
             '("annotation") of each recording, found none. Give --protocol, with references, or '
@@ -134,19 +136,12 @@ def _is_oracle(pipeline: Pipeline) -> bool:
     return getattr(pipeline, "klustering", None) == "OracleClustering"
 
 
-def _may_have_reference(recording: Mapping[str, Any]) -> bool:
-    try:
-        return WRONG_REFERENCE in recording or recording.get("annotation") is not None
-    # loaders raise errors of any kind: `apply_pipeline` reports them with that recording
-    except Exception:
-        return True
-
-
 def claim_results(
     folder: Path,
     pipeline: str,
     source: Any,
     recordings: Iterable[Mapping[str, Any]] = (),
+    part: Part | None = None,
     **request: Any,
 ) -> list[str]:
     """Reserve a folder for the results of one pipeline on recordings of one origin
@@ -163,6 +158,8 @@ def claim_results(
         Origin of recordings, protocol or folders: names are unique within it.
     recordings : iterable of dict, optional
         Recordings of that origin, with "uri" and "audio".
+    part : Part, optional
+        Part that has these recordings. Other processes may have the other parts at the same time.
     **request
         Other values that results depend on: `subset` and `database` of a protocol, numbers of
         speakers.
@@ -175,15 +172,24 @@ def claim_results(
     Raises
     ------
     ValueError
-        If the folder is in use.
+        If the folder, or its part, is in use.
     """
     content = {"pipeline": _identity(pipeline), "source": source, **request}
-    with in_use(folder, "--into"):
+    recordings = [*recordings]
+    sources = {one["uri"]: path for one in recordings if (path := _audio_path(one)) is not None}
+    results = {one["uri"]: _results(folder, one["uri"]) for one in recordings}
+    with in_use(folder, "--into", part), updating(folder):
         claim(folder, REQUEST, content, "--into", partial(_is_same, folder=folder))
-        remove_drafts(folder)
-        sources = {one["uri"]: path for one in recordings if (path := _audio_path(one)) is not None}
-        results = {uri: [folder / f"{uri}.rttm", folder / f"{uri}.json"] for uri in sources}
+        # other parts are writing their results
+        ours = [path for paths in results.values() for path in paths]
+        shared = [folder / name for name in (REQUEST, RECORDINGS, SCORES)]
+        remove_drafts(folder, None if part is None else [*ours, *shared])
         return remove_replaced(folder / RECORDINGS, sources, results)
+
+
+def _results(folder: Path, uri: str) -> list[Path]:
+    """Files of a recording, the one that is written last first"""
+    return [result_path(folder, uri), folder / f"{uri}.json"]
 
 
 def _is_same(difference: Difference, folder: Path) -> bool:

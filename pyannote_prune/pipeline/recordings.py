@@ -12,6 +12,7 @@ from ..data.audio_files import EXTENSIONS, count_others, name_of, select_audio
 from ..data.protocol import load_protocol, naming_subset
 from ..data.protocol_files import list_recordings
 from ..files.messages import shorten
+from ..files.parts import Part
 
 # in bytes: names of files have at most 255, and results end in ".rttm"
 LONGEST = 250
@@ -109,6 +110,13 @@ def recordings_of_protocol(database: Path, name: str, subset: str) -> list[Mappi
         recordings = list_recordings(protocol, subset)
         check_names(recordings)
     return [*recordings]
+
+
+def recordings_of_part(
+    recordings: Iterable[Mapping[str, Any]], part: Part
+) -> list[Mapping[str, Any]]:
+    """Select the recordings of a part: it depends on nothing but the names of all recordings"""
+    return part.of(sorted(recordings, key=lambda recording: recording["uri"]))
 
 
 def check_names(recordings: Iterable[Mapping[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import lightning
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
 from pyannote.audio import Model
 from pyannote.audio.core.task import Task
 from pyannote.audio.tasks import SpeakerDiarization
@@ -136,6 +137,21 @@ class NonFiniteLoss(Task):
             return super().training_step(batch, batch_idx)
         # all parameters have a gradient, as distributed training requires
         return {"loss": float("nan") * zero_of(self.model)}
+
+
+class FiguresForLoggers(SpeakerDiarization):
+    """Mixin for pyannote.audio's tasks: draw validation samples where a logger keeps the figure
+
+    pyannote.audio (4.0.7) draws the first batch whatever the loggers, which takes a second.
+    """
+
+    model: Model
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int):
+        """Compute validation loss and metric"""
+        if not any(isinstance(one, TensorBoardLogger | MLFlowLogger) for one in self.model.loggers):
+            batch_idx = max(1, batch_idx)  # only the first one is drawn
+        return super().validation_step(batch, batch_idx)
 
 
 class TrainerWhenValidating(Task):

@@ -6,6 +6,7 @@ from pyannote.audio import tasks
 
 from .pyannote_repairs import (
     AudioInMemory,
+    FiguresForLoggers,
     NonFiniteLoss,
     SinglePrecisionSpeakers,
     TrainerWhenValidating,
@@ -23,6 +24,7 @@ class ResumableDiarization(
     ResumableSamples,
     Workers,
     WindowsInside,
+    FiguresForLoggers,
     tasks.SpeakerDiarization,
 ):
     """Speaker diarization task that can be resumed in the middle of an epoch

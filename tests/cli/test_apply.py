@@ -177,6 +177,7 @@ def test_what_is_not_ours_stays(exported, recordings, tmp_path):
         (["nobody/nothing", "{audio}"], "`pipeline` must be"),
         (["{pipeline}", "{audio}", "--device", "tpu"], "`device` must be"),
         (["{pipeline}", "--protocol", NAME], "database.yml"),
+        (["{pipeline}", "{audio}", "--part", "5/4"], "k/n with k from 1 to n, found '5/4'"),
     ],
 )
 def test_mistakes_are_explained(exported, recordings, tmp_path, monkeypatch, arguments, message):

@@ -18,7 +18,10 @@ def test_first_line_is_that_of_the_help_of_the_command(name):
     assert help_.splitlines()[0] == summary
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["recipe", "base-plus-s80"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["recipe", "base-plus-s80"], ["apply", "--help"]],
+)
 def test_commands_that_need_no_model_import_none(arguments):
     code = (
         "import sys; from pyannote_prune.cli import app\n"

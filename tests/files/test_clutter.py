@@ -10,7 +10,7 @@ def test_folders_with_clutter_alone_are_empty(tmp_path):
     assert is_empty(folder)
     remove_empty(folder)
     folder.mkdir()
-    for name in (".DS_Store", "Thumbs.db", "desktop.ini", ".lock", "._recipe.yml"):
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", ".lock", ".lock-1-of-2", "._recipe.yml"):
         (folder / name).touch()
     assert is_empty(folder)
     assert [*files_of(folder)] == []

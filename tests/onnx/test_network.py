@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyannote.audio.sample import SAMPLE_FILE
 
 from pyannote_prune import WavLMConfig, WavLMSegmentation, gate, prune
-from pyannote_prune.onnx.network import Network
+from pyannote_prune.onnx.network import Network, merge_groups
 from pyannote_prune.segmentation.head import Head, LSTMOptions
 from pyannote_prune.segmentation.specifications import powerset_specifications
 
@@ -179,3 +179,13 @@ def test_published_structures(tmp_path, preset):
         model = segmentation(WavLMConfig.preset(preset))
     sizes = [(1, 400), (8, SECOND), (2, 8 * SECOND), (1, 30 * SECOND)]
     check_all_sizes(model, onnx_files.save(model, tmp_path), sizes)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4, 6, 12])
+@pytest.mark.parametrize("min_channels", [1, 3, 16, 100])
+def test_merged_groups_convolve_the_same(groups, min_channels):
+    weight, inputs = torch.randn(24, 12 // groups, 5).double(), torch.randn(2, 12, 40).double()
+    merged, fewer = merge_groups(weight, groups, min_channels)
+    assert fewer == 1 or 12 // fewer >= min_channels
+    expected = torch.nn.functional.conv1d(inputs, weight, groups=groups)
+    torch.testing.assert_close(torch.nn.functional.conv1d(inputs, merged, groups=fewer), expected)

@@ -22,7 +22,7 @@ NUM_KILLS = int(os.environ.get("RANDOM_KILLS", 0))
 def test_killed_before_each_file_it_ends_as_if_undisturbed(tmp_path):
     recipe = tmp_path / "recipe.yml"
     data = generate_conversations(tmp_path / "data")
-    recipe.write_text(yaml.safe_dump(tiny_recipe(data) | {"in_memory": True}))
+    recipe.write_text(yaml.safe_dump(tiny_recipe(data)))
     script = Path(__file__).parents[1] / "support" / "crash_script.py"
     command = [sys.executable, script, recipe, tmp_path, str(NUM_KILLS)]
     process = subprocess.run(command, capture_output=True, text=True, timeout=900)

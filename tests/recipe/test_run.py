@@ -135,7 +135,7 @@ def copied(finished, tmp_path) -> Path:
 def test_values_that_nothing_learned_depends_on_may_change(data, copied):
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*.ckpt")}
     stamp = (copied / "pipeline" / "config.yaml").stat().st_mtime_ns
-    plain = tiny_recipe(data) | {"num_workers": 1, "in_memory": True, "max_skipped_steps": 3}
+    plain = tiny_recipe(data) | {"num_workers": 1, "max_skipped_steps": 3}
     plain["trainer"] = {"accelerator": "auto", "devices": 1, "strategy": "ddp"}
     RecipeRun(Recipe.from_dict(plain), copied)()
     assert before == {path: path.stat().st_mtime_ns for path in copied.rglob("*.ckpt")}
@@ -153,7 +153,7 @@ def test_another_export_exports_again(data, copied):
 
 
 def test_stages_that_have_not_begun_may_change(data, tmp_path):
-    plain, output = tiny_recipe(data) | {"in_memory": True}, tmp_path / "run"
+    plain, output = tiny_recipe(data), tmp_path / "run"
     plain["stages"]["distil"]["max_epochs"] = plain["stages"]["train"]["max_epochs"] = 0
     for name in ("fine_tune", "prune"):
         plain["stages"][name]["max_steps_per_epoch"] = 2
@@ -334,7 +334,7 @@ def test_protocol_without_development_set_is_refused(data, tmp_path):
 @pytest.mark.parametrize(("size", "name"), [(2_000, "recipe.yml"), (3_000, "data"), (60_000, "1-")])
 def test_full_disk_is_said_with_the_file_and_the_run_goes_on(data, tmp_path, size, name):
     """Recipe, prepared data, checkpoint"""
-    plain = tiny_recipe(data) | {"in_memory": True}
+    plain = tiny_recipe(data)
     for stage in ("prune", "distil", "train"):
         plain["stages"][stage]["max_epochs"] = 0
     plain["stages"]["fine_tune"] |= {"max_epochs": 1, "max_steps_per_epoch": 2}
@@ -346,8 +346,8 @@ def test_full_disk_is_said_with_the_file_and_the_run_goes_on(data, tmp_path, siz
     assert not [*run.output.rglob(".*")]
 
 
-def test_audio_in_memory_gives_the_same_model(data, finished, tmp_path):
-    recipe = tiny_recipe(data) | {"in_memory": True}
+def test_audio_read_from_files_gives_the_same_model(data, finished, tmp_path):
+    recipe = tiny_recipe(data) | {"in_memory": False}
     for name in ("distil", "train"):
         recipe["stages"][name]["max_epochs"] = 0
     run = RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")
@@ -395,9 +395,9 @@ def test_compressed_audio_is_refused_before_training_or_trained_on_in_memory(tmp
         wav.unlink()
     output = tmp_path / "run"
     with pytest.raises(ValueError, match=r"train0\.mp3': convert it to WAV"):
-        RecipeRun(Recipe.from_dict(one_stage(database)), output)()
+        RecipeRun(Recipe.from_dict(one_stage(database, in_memory=False)), output)()
     assert not (output / "1-fine-tune" / "logs").exists()
-    summary = RecipeRun(Recipe.from_dict(one_stage(database, in_memory=True)), output)()
+    summary = RecipeRun(Recipe.from_dict(one_stage(database)), output)()
     assert summary["fine_tune"]["DiarizationErrorRate"] > 0
     assert (output / "1-fine-tune" / "model.ckpt").is_file()
 

@@ -87,7 +87,7 @@ def test_two_processes_compute_what_one_does(database, tmp_path):
 
 def test_recipe_runs_in_two_processes_however_they_are_started(database, tmp_path):
     """By Lightning, which starts the second one, or by torchrun, which starts both"""
-    recipe = tiny_recipe(database) | {"in_memory": True}
+    recipe = tiny_recipe(database)
     recipe["trainer"] |= {"devices": 2, "strategy": "ddp"}
     for name, num_epochs in (("fine_tune", 1), ("prune", 2), ("distil", 1), ("train", 1)):
         recipe["stages"][name]["max_epochs"] = num_epochs
@@ -114,7 +114,7 @@ def test_recipe_runs_on_two_machines(database, tmp_path):
 
     Models are not those of two processes of one machine: pyannote.audio draws other samples.
     """
-    recipe = tiny_recipe(database) | {"in_memory": True}
+    recipe = tiny_recipe(database)
     recipe["trainer"] |= {"devices": 1, "num_nodes": 2, "strategy": "ddp"}
     for name in ("distil", "train"):
         recipe["stages"][name]["max_epochs"] = 0

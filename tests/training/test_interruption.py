@@ -90,7 +90,7 @@ def start(*arguments) -> subprocess.Popen:
 @pytest.mark.parametrize("devices", [1, 2])
 def test_stopped_training_goes_on_as_if_undisturbed(tmp_path, devices):
     """By SIGTERM while it prunes, then by SIGINT while it distils"""
-    plain = tiny_recipe(generate_conversations(tmp_path / "data")) | {"in_memory": True}
+    plain = tiny_recipe(generate_conversations(tmp_path / "data"))
     plain["trainer"] |= {"devices": devices, "strategy": "auto" if devices == 1 else "ddp"}
     recipe = tmp_path / "recipe.yml"
     recipe.write_text(yaml.safe_dump(plain))

@@ -1,12 +1,16 @@
 """Training with the stock tasks of pyannote.audio and an unchanged Lightning Trainer"""
 
 import logging
+from unittest.mock import MagicMock
 
 import lightning
+import matplotlib.pyplot
 import pytest
 import torch
-from helpers import CONFORMER, QUIET, tiny_config
+from helpers import CONFORMER, QUIET, tiny_config, tiny_model, tiny_trainee
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import DummyLogger
 from pyannote.audio import Model
 from pyannote.audio.tasks import (
     MultiLabelSegmentation,
@@ -135,3 +139,35 @@ def test_reloaded_training_checkpoint_computes_the_same(protocol, tmp_path):
     expected = model.eval()(waveforms)
     for load in (Model.from_pretrained, load_checkpoint):
         assert torch.equal(load(tmp_path / "trained.ckpt").eval()(waveforms), expected)
+
+
+class KeptFigures(DummyLogger, TensorBoardLogger):
+    """Logger that keeps figures, as that of TensorBoard, but whose package is not needed"""
+
+    experiment = log_dir = None
+    save = finalize = log_graph = MagicMock()
+
+    def __init__(self):
+        self.experiment = MagicMock()
+
+
+@pytest.mark.parametrize("pruning", [False, True], ids=["diarization", "pruning"])
+def test_samples_are_drawn_for_loggers_that_keep_figures(protocol, pruning, monkeypatch):
+    drawn, draw = [], matplotlib.pyplot.subplots
+    monkeypatch.setattr(
+        matplotlib.pyplot, "subplots", lambda *args, **kwargs: drawn.append(1) or draw(**kwargs)
+    )
+    losses = []
+    for logger in (False, KeptFigures()):
+        lightning.seed_everything(0, verbose=False)
+        options = {"max_speakers_per_chunk": 3, "max_speakers_per_frame": 2, "in_memory": True}
+        options |= {"duration": 2.0, "batch_size": 4, "num_workers": 0}
+        model = tiny_trainee(protocol, pruning, tiny_model(), **options)
+        few = {"max_epochs": 2, "limit_train_batches": 1, "limit_val_batches": 2}
+        few |= QUIET | NO_CHECKPOINT | {"logger": logger, "num_sanity_val_steps": 0}
+        trainer = lightning.Trainer(**few)
+        trainer.fit(model)
+        losses.append(trainer.callback_metrics["loss/val"])
+        assert len(drawn) == bool(logger)
+    assert [call.args[2] for call in logger.experiment.add_figure.call_args_list] == [1]
+    assert losses[0] == losses[1]

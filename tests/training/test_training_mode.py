@@ -170,7 +170,7 @@ def test_every_stage_of_a_recipe_trains(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pyannote_prune.recipe.stages, "StepProgress", SpyingProgress)
     database = generate_conversations(tmp_path / "conversations")
-    plain = tiny_recipe(database) | {"in_memory": True}
+    plain = tiny_recipe(database)
     for stage in plain["stages"].values():
         stage["max_steps_per_epoch"] = 2
     run = RecipeRun(Recipe.from_dict(plain), tmp_path / "run")

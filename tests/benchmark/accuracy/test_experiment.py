@@ -16,7 +16,6 @@ from pyannote.core import Annotation
 from pyannote.database.util import load_rttm
 from pyannote.metrics.diarization import DiarizationErrorRate
 from typer.testing import CliRunner
-from voices import FSDD, generate_voices
 
 from pyannote_prune.benchmark.accuracy import SMALL, Arm, Experiment
 from pyannote_prune.benchmark.accuracy.pretraining import pretrain
@@ -44,11 +43,8 @@ TINY = replace(
     train=1,
 )
 
-
-@pytest.fixture(scope="module")
-def voices(tmp_path_factory) -> Path:
-    """Real voices where they are at hand, harmonic sounds otherwise"""
-    return FSDD if FSDD.is_dir() else generate_voices(tmp_path_factory.mktemp("voices"))
+# arms that need the same one: they run at the same time
+LOST = Arm("gates", 1, 0.8), Arm("longer", 1)
 
 
 @pytest.fixture(scope="module")
@@ -80,72 +76,72 @@ def test_same_structure_other_weights(finished):
     assert (gates.projection.weight != scratch.projection.weight).any()
 
 
-def test_arms_that_are_there_are_not_run_again(finished, tmp_path):
-    """Some results are lost: these arms alone are run again, and end as before"""
-    before = json.loads((finished.output / "results.json").read_text())
-    lost, kept = (finished.folder(Arm(m, 1, 0.8)) for m in ("gates", "magnitude"))
-    shutil.rmtree(lost)
-    stamp = (kept / "result.json").stat().st_mtime_ns
-    run = []
-    finished(num_jobs=2, report=lambda arm, result: run.append(arm.name))
-    after = json.loads((finished.output / "results.json").read_text())
-    assert sorted(run) == sorted(arm.name for arm in TINY.arms())
-    assert (kept / "result.json").stat().st_mtime_ns == stamp
-    for old, new in zip(before["arms"], after["arms"], strict=True):
-        assert old | {"seconds": None} == new | {"seconds": None}
+@pytest.fixture
+def unfinished(voices, finished, tmp_path) -> Experiment:
+    """Copy of the experiment whose results of two arms are lost"""
+    experiment = Experiment(voices, tmp_path / "run", TINY)
+    shutil.copytree(finished.output, experiment.output)
+    for arm in LOST:
+        shutil.rmtree(experiment.folder(arm))
+    return experiment
 
 
-def test_killed_then_continued_ends_as_if_undisturbed(voices, finished, tmp_path):
-    """Some of the arms, which are the same whatever else is run"""
-    scale = replace(TINY, sparsities={"gates": {0.8: 1}, "magnitude": {0.8: 1}})
-    script = tmp_path / "script.py"
+def start(experiment: Experiment, folder: Path) -> tuple[subprocess.Popen, list[psutil.Process]]:
+    """Start the command, and wait until it prunes an arm, in a process of its own"""
+    command = ["benchmark", "accuracy", str(experiment.voices), "--small", "--jobs", "2"]
+    command += ["--output", str(experiment.output)]
+    script = folder / "script.py"
     script.write_text(
-        "from pathlib import Path\n"
-        "from pyannote_prune.benchmark.accuracy import Experiment, Scale\n"
+        "from pyannote_prune.benchmark.accuracy import Scale\n"
+        "from pyannote_prune.cli import app, benchmark_accuracy\n"
         "if __name__ == '__main__':\n"
-        f"    scale = Scale(**{asdict(scale)!r})\n"
-        f"    Experiment(Path({str(voices)!r}), Path({str(tmp_path / 'run')!r}), scale)(2)\n"
+        f"    benchmark_accuracy.SMALL = Scale(**{asdict(experiment.scale)!r})\n"
+        f"    app({command!r})\n",
+        encoding="utf-8",
     )
-    process = subprocess.Popen([sys.executable, script])
-    wait_for(tmp_path / "run" / "arms" / "gates-80-seed1" / "run" / "2-prune", process)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen([sys.executable, script], **pipes)
+    wait_for(experiment.folder(LOST[0]) / "run" / "2-prune", process, timeout=300)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 2
-    process.send_signal(signal.SIGKILL)
+    return process, children
+
+
+def test_killed_then_continued_ends_as_if_undisturbed(unfinished, finished, tmp_path):
+    """And arms that are there are not run again"""
+    process, children = start(unfinished, tmp_path)
+    process.kill()
     process.wait()
     _, alive = psutil.wait_procs(children, timeout=90)
     assert not alive
 
-    Experiment(voices, tmp_path / "run", scale)(num_jobs=2)
+    kept = list(unfinished.output.glob("arms/*/result.json"))
+    assert len(kept) == len(TINY.arms()) - len(LOST)
+    stamps = {path: path.stat().st_mtime_ns for path in kept}
+    run = []
+    unfinished(report=lambda arm, result: run.append(arm.name))
+    assert sorted(run) == sorted(arm.name for arm in TINY.arms())
+    assert stamps == {path: path.stat().st_mtime_ns for path in kept}
     found, expected = (
-        {
-            f"{arm['group']}-{arm['seed']}": arm | {"seconds": None}
-            for arm in json.loads((folder / "results.json").read_text())["arms"]
-        }
-        for folder in (tmp_path / "run", finished.output)
+        [
+            arm | {"seconds": None}
+            for arm in json.loads((experiment.output / "results.json").read_text())["arms"]
+        ]
+        for experiment in (unfinished, finished)
     )
-    assert len(found) == len(scale.arms()) < len(expected)
-    assert found == {name: expected[name] for name in found}
+    assert found == expected
 
 
-def test_stopped_command_takes_its_arms_along(voices, tmp_path):
+def test_stopped_command_takes_its_arms_along(unfinished, tmp_path):
     """And does not wait for their end, which may be hours away"""
-    command = ["-m", "pyannote_prune", "benchmark", "accuracy", voices, "--small", "--jobs", "2"]
-    process = subprocess.Popen(
-        [sys.executable, *map(str, command), "--output", tmp_path / "run"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    wait_for(tmp_path / "run" / "arms", process, timeout=300)
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) >= 2
+    process, children = start(unfinished, tmp_path)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 143, output
     assert output.splitlines()[-1] == "Stopped by SIGTERM: run the same command again to resume."
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
-    assert not list((tmp_path / "run" / "arms").glob("*/result.json"))
+    assert not any((unfinished.folder(arm) / "result.json").exists() for arm in LOST)
 
 
 class Interrupted(Exception):
@@ -179,18 +175,14 @@ def test_interrupted_pretraining_goes_on(voices, tmp_path, monkeypatch):
     assert all(torch.equal(a[key], value) for key, value in b.items())
 
 
-def test_failed_arm_is_named_and_others_go_on(voices, finished, tmp_path):
-    output = tmp_path / "run"
-    shutil.copytree(finished.output, output)
-    experiment = Experiment(voices, output, TINY)
-    shutil.rmtree(experiment.folder(Arm("magnitude", 1, 0.8)))
-    shutil.rmtree(experiment.folder(Arm("longer", 1)))
+def test_failed_arm_is_named_and_others_go_on(unfinished):
+    failing, other = LOST
     # its folder belongs to something else
-    (experiment.folder(Arm("magnitude", 1, 0.8)) / "run").mkdir(parents=True)
-    (experiment.folder(Arm("magnitude", 1, 0.8)) / "run" / "precious").touch()
-    with pytest.raises(RuntimeError, match=r"1 of 8 arms failed: magnitude-80-seed1.*seed1.log"):
-        experiment()
-    assert (experiment.folder(Arm("longer", 1)) / "result.json").is_file()
+    (unfinished.folder(failing) / "run").mkdir(parents=True)
+    (unfinished.folder(failing) / "run" / "precious").touch()
+    with pytest.raises(RuntimeError, match=r"1 of 4 arms failed: gates-80-seed1.*seed1.log"):
+        unfinished(groups=["gates-80", "longer"])
+    assert (unfinished.folder(other) / "result.json").is_file()
 
 
 def test_folder_of_another_experiment_is_refused(voices, finished):
