@@ -14,6 +14,7 @@ from ..files.sources import is_onnx
 from ..onnx.deviation import measure_deviation
 from ..onnx.save import save_onnx
 from ..pipeline.export import COMMUNITY_1, export_pipeline
+from ..pipeline.speed import at_speed
 from ..released.source import open_source
 from ..segmentation.checkpoint import check_suffix, save_checkpoint
 from ..segmentation.model import WavLMSegmentation
@@ -30,6 +31,14 @@ class Dtype(str, Enum):
     float32 = "float32"
     float16 = "float16"
     int8 = "int8"
+
+
+class Speed(str, Enum):
+    """Compromise between speed and accuracy of a pipeline"""
+
+    exact = "exact"
+    balanced = "balanced"
+    fast = "fast"
 
 
 class EngineName(str, Enum):
@@ -201,6 +210,14 @@ def export(
             "is installed there. Defaults to auto with --onnx, to torch otherwise."
         ),
     ] = None,
+    speed: Annotated[
+        Speed | None,
+        typer.Option(
+            help="exact: fastest engines that are installed, same results. balanced: also windows "
+            "that advance by a quarter of their length rather than a tenth, and bfloat16. fast: by "
+            "a half. Faster with --onnx and OpenVINO."
+        ),
+    ] = None,
 ):
     """
     Export SOURCE to FOLDER, as a diarization pipeline that pyannote.audio loads
@@ -209,6 +226,8 @@ def export(
     """
     found = open_source(source)
     model, settings = found.load_model(), found.load_settings()
+    if speed is not None:
+        settings = at_speed(settings, speed.value)
     if bfloat16:
         settings = replace(settings, segmentation_dtype="bfloat16")
     if engine is not None:

@@ -33,6 +33,8 @@ class EmbeddingTrunk:
         In evaluation mode. Not modified.
     engine : {"onnxruntime", "openvino"}
         Its number of threads is that of PyTorch.
+    dtype : {"bfloat16"}, optional
+        Precision of operations, with OpenVINO. Defaults to single precision.
 
     Shape
     -----
@@ -49,9 +51,9 @@ class EmbeddingTrunk:
         If the network has other layers than those of pyannote.audio.
     """
 
-    def __init__(self, model: BaseWeSpeakerResNet, engine: str) -> None:
+    def __init__(self, model: BaseWeSpeakerResNet, engine: str, dtype: str | None = None) -> None:
         require_extra(EXTRA_OF[engine])
-        self.model, self.engine = model, engine
+        self.model, self.engine, self.dtype = model, engine, dtype
         self._opened: Engine | None = self._open()
 
     def __call__(self, features: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ class EmbeddingTrunk:
     def _open(self) -> Engine:
         graph = make_trunk(self.model).SerializeToString()
         example = np.zeros((1, 100, self.model.hparams["num_mel_bins"]), np.float32)
-        return ENGINES[self.engine](graph, "cpu", torch.get_num_threads(), example)
+        return ENGINES[self.engine](graph, "cpu", torch.get_num_threads(), example, self.dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the engine out, which is opened again"""

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from ..files.extras import missing_packages, require_extra
 from ..files.messages import did_you_mean
+from ..wavlm.inference.bfloat16 import supports_bfloat16
 
 # choice of the fastest engine that is installed
 AUTO = "auto"
 
 # PyTorch itself, for speaker embeddings and checkpoints
 TORCH = "torch"
+
+# precision of operations, for engines that have it
+BFLOAT16 = "bfloat16"
 
 # providers of ONNX Runtime, for types of devices of PyTorch
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -27,7 +32,12 @@ class Engine(Protocol):
     metadata: Mapping[str, str]
 
     def __init__(
-        self, graph: Path | bytes, device: str, num_threads: int, example: np.ndarray
+        self,
+        graph: Path | bytes,
+        device: str,
+        num_threads: int,
+        example: np.ndarray,
+        dtype: str | None = None,
     ) -> None: ...
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
@@ -46,10 +56,17 @@ class ONNXRuntime:
     num_threads : int
     example : np.ndarray
         Not used.
+    dtype : str, optional
+        Not used: operations are in the precision of the graph.
     """
 
     def __init__(
-        self, graph: Path | bytes, device: str, num_threads: int, example: np.ndarray
+        self,
+        graph: Path | bytes,
+        device: str,
+        num_threads: int,
+        example: np.ndarray,
+        dtype: str | None = None,
     ) -> None:
         require_extra("onnx")
         import onnxruntime
@@ -80,19 +97,25 @@ class OpenVINO:
     num_threads : int
     example : np.ndarray
         Input of an ordinary shape, of more than one frame.
+    dtype : {"bfloat16"}, optional
+        Precision of operations. Defaults to that of the graph.
     """
 
     def __init__(
-        self, graph: Path | bytes, device: str, num_threads: int, example: np.ndarray
+        self,
+        graph: Path | bytes,
+        device: str,
+        num_threads: int,
+        example: np.ndarray,
+        dtype: str | None = None,
     ) -> None:
         require_extra("openvino")
         import onnx
         import openvino
 
         options = {
-            # it would choose bfloat16 on processors that have it, which small models do not bear
-            # (2026.4: 65 % of the frames of one had the same class)
-            "INFERENCE_PRECISION_HINT": "f32",
+            # it would choose bfloat16 by itself on processors that have it
+            "INFERENCE_PRECISION_HINT": "bf16" if dtype == BFLOAT16 else "f32",
             "INFERENCE_NUM_THREADS": num_threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
@@ -118,6 +141,9 @@ ENGINES: dict[str, type[Engine]] = {"onnxruntime": ONNXRuntime, "openvino": Open
 # extras that bring them
 EXTRA_OF = {"onnxruntime": "onnx", "openvino": "openvino"}
 
+# those that compute in bfloat16
+BFLOAT16_ENGINES = ("openvino",)
+
 # names of engines, for what PyTorch computes otherwise, and for ONNX files
 CHOICES = (AUTO, TORCH, *ENGINES)
 CHOICES_OF_FILES = (AUTO, *ENGINES)
@@ -130,6 +156,21 @@ def check_engine(name: str, choices: Sequence[str] = CHOICES, argument: str = "e
             f"`{argument}` must be one of {', '.join(map(repr, choices))}, found {name!r}"
             f"{did_you_mean(name, choices)}."
         )
+
+
+def check_dtype(name: str | None, argument: str = "dtype") -> None:
+    """Refuse other precisions"""
+    if name not in (None, BFLOAT16):
+        raise ValueError(
+            f"`{argument}` must be {BFLOAT16!r} or None (the precision of weights), found {name!r}."
+        )
+
+
+def supports_dtype(name: str, dtype: str | None) -> bool:
+    """Whether an engine computes in a precision on this processor"""
+    if dtype != BFLOAT16:
+        return True
+    return name in BFLOAT16_ENGINES and supports_bfloat16(torch.device("cpu"))
 
 
 def find_engine(device: str = "cpu") -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +22,16 @@ from ..files.sources import check_is_file
 from ..segmentation.samples import CheckedAudio
 from ..segmentation.specifications import class_names, specifications_from_dict
 from ..wavlm.waveforms import check_batch
-from .engines import AUTO, CHOICES_OF_FILES, ENGINES, Engine, check_engine, find_engine
+from .engines import (
+    AUTO,
+    CHOICES_OF_FILES,
+    ENGINES,
+    Engine,
+    check_dtype,
+    check_engine,
+    find_engine,
+    supports_dtype,
+)
 
 # metadata that are needed, with the meaning that sherpa-onnx gives to them, in samples
 LENGTHS = ("receptive_field_size", "receptive_field_shift")
@@ -45,6 +55,10 @@ class ONNXSegmentation(Model):
         Library that computes. OpenVINO (extra `openvino`) is for CPU, where it is often faster:
         "auto" takes it there, if it is installed, and ONNX Runtime otherwise. Defaults to
         "onnxruntime".
+    dtype : {"bfloat16"}, optional
+        Precision of operations on CPU: faster with OpenVINO, with slightly different scores, on
+        processors that support it. Elsewhere it is ignored, with a warning. Defaults to single
+        precision.
 
     Shape
     -----
@@ -60,16 +74,22 @@ class ONNXSegmentation(Model):
     OSError
         If there is no such file.
     ValueError
-        If the file is damaged, or has another model, or if there is no such engine.
+        If the file is damaged, or has another model, or if there is no such engine or precision.
     """
 
     def __init__(
-        self, path: str | Path, num_threads: int | None = None, engine: str = DEFAULT
+        self,
+        path: str | Path,
+        num_threads: int | None = None,
+        engine: str = DEFAULT,
+        dtype: str | None = None,
     ) -> None:
         super().__init__(sample_rate=SAMPLE_RATE, num_channels=1)
         check_engine(engine, CHOICES_OF_FILES)
+        check_dtype(dtype)
         check_is_file(path)
         self.path, self.num_threads, self.engine = Path(path), num_threads, engine
+        self.inference_dtype = dtype
         self.audio = CheckedAudio(sample_rate=SAMPLE_RATE, mono="downmix")
         self._engines: dict[str, Engine] = {}
         self.specifications, lengths = _read(self._engine("cpu").metadata, str(path))
@@ -118,6 +138,17 @@ class ONNXSegmentation(Model):
         scores = engine(waveforms.detach().float().cpu().numpy())
         return torch.from_numpy(scores).to(waveforms.device)
 
+    def in_precision(self, dtype: torch.dtype | None) -> ONNXSegmentation:
+        """Open the same file with operations in another precision
+
+        Parameters
+        ----------
+        dtype : torch.bfloat16 or None
+            None for single precision.
+        """
+        name = None if dtype is None else str(dtype).removeprefix("torch.")
+        return ONNXSegmentation(self.path, self.num_threads, self.engine, name)
+
     def _engine(self, device: str) -> Engine:
         """Open the file for a type of device, once"""
         if device not in self._engines:
@@ -127,8 +158,16 @@ class ONNXSegmentation(Model):
     def _open(self, device: str) -> Engine:
         num_threads = self.num_threads or torch.get_num_threads()
         name = (find_engine(device) or DEFAULT) if self.engine == AUTO else self.engine
+        dtype = self.inference_dtype
+        if not supports_dtype(name, dtype):
+            warnings.warn(
+                f"{dtype} needs OpenVINO (pip install 'pyannote-prune[openvino]') and a processor "
+                "that supports it: segmentation is in single precision instead.",
+                stacklevel=2,
+            )
+            dtype = None
         try:
-            return ENGINES[name](self.path, device, num_threads, EXAMPLE)
+            return ENGINES[name](self.path, device, num_threads, EXAMPLE, dtype)
         except MissingExtra:
             raise
         # engines have exceptions of their own for each kind of damage

@@ -20,6 +20,7 @@ from scipy.ndimage import median_filter as scipy_median_filter
 from ..data.decoding import decoded
 from ..files.inside import find_inside
 from ..files.sources import is_onnx
+from ..onnx.engines import check_dtype
 from ..onnx.model import DEFAULT, ONNXSegmentation
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
@@ -29,7 +30,7 @@ from ..segmentation.specifications import single_specifications
 from ..wavlm.inference.bfloat16 import supports_bfloat16
 from .clustering import CLUSTERINGS
 from .cropping import crop_to_audio
-from .embedding import SharedFramesEmbedding, can_share_frames, choose_engine
+from .embedding import SharedFramesEmbedding, can_share_frames, choose_dtype, choose_engine
 from .pyannote_repairs import (
     CACHES,
     NoEmbedding,
@@ -44,10 +45,10 @@ from .settings import (
     check_bounds,
     check_clean_ratio,
     check_clustering,
-    check_dtype,
     check_engines,
     check_median_filter,
 )
+from .speed import options_at
 
 
 class DiarizationPipeline(pipelines.SpeakerDiarization):
@@ -73,8 +74,9 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         Compute frames of a window once for the embeddings of all of its speakers, if the embedding
         allows it (as WeSpeaker does): same results, several times faster. Defaults to True.
     segmentation_dtype : str, optional
-        "bfloat16" runs WavLM faster, with slightly different results, on processors that support
-        it: others ignore it, with a warning. Defaults to the precision of its weights.
+        "bfloat16" is faster, with slightly different results, on processors that support it: others
+        ignore it, with a warning. It is for WavLM in PyTorch, and for ONNX files with OpenVINO.
+        Defaults to the precision of weights.
     segmentation_engine : {"auto", "torch", "onnxruntime", "openvino"}, optional
         Library that computes a segmentation model in an ONNX file: see `ONNXSegmentation`. PyTorch
         computes other models, and only those. Defaults to "onnxruntime" for an ONNX file.
@@ -84,6 +86,15 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         is made: later changes of its weights are not seen. PyTorch pools over speakers, and
         computes everything on other devices. "auto" takes the fastest that is installed and
         possible: OpenVINO, ONNX Runtime, PyTorch. Defaults to PyTorch.
+    embedding_dtype : str, optional
+        "bfloat16" is faster with OpenVINO, with slightly different results, on processors that
+        support it: others ignore it, with a warning. Defaults to single precision.
+    speed : {"exact", "balanced", "fast"}, optional
+        Defaults of engines, precisions and `segmentation_step`. "exact": fastest engines, same
+        results. "balanced": also bfloat16 on CPU, and windows that advance by a quarter of their
+        length rather than a tenth. "fast": by a half. `min_cluster_size` of agglomerative
+        clustering counts windows: scale it (see `pyannote_prune.pipeline.speed.at_speed`).
+        Defaults to PyTorch in single precision, and to the step of pyannote.audio.
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
         of a ".safetensors" or ".onnx" file, and "$model/segmentation/model.safetensors" (or
@@ -112,11 +123,21 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         segmentation_dtype: str | None = None,
         segmentation_engine: str | None = None,
         embedding_engine: str | None = None,
+        embedding_dtype: str | None = None,
+        speed: str | None = None,
         **kwargs,
     ) -> None:
+        defaults = options_at(speed)
+        segmentation_dtype = segmentation_dtype or defaults.get("segmentation_dtype")
+        segmentation_engine = segmentation_engine or defaults.get("segmentation_engine")
+        embedding_dtype = embedding_dtype or defaults.get("embedding_dtype")
+        embedding_engine = embedding_engine or defaults.get("embedding_engine")
+        if "segmentation_step" in defaults:
+            kwargs.setdefault("segmentation_step", defaults["segmentation_step"])
         check_median_filter(median_filter)
         check_bounds(min_speakers, max_speakers)
-        check_dtype(segmentation_dtype)
+        check_dtype(segmentation_dtype, "segmentation_dtype")
+        check_dtype(embedding_dtype, "embedding_dtype")
         check_clean_ratio(min_clean_ratio)
         check_clustering(
             kwargs.get("clustering", "VBxClustering"), min_clean_ratio, constrained_assignment
@@ -150,8 +171,9 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             return
         embedding = get_embedding(self)
         engine = choose_engine(embedding_engine, embedding, share_frames)
+        dtype = choose_dtype(embedding_dtype, engine)
         if share_frames and can_share_frames(embedding):
-            set_embedding(self, SharedFramesEmbedding(embedding, engine))
+            set_embedding(self, SharedFramesEmbedding(embedding, engine, dtype))
 
     def _check_segmentation_model(self) -> None:
         if self.median_filter > 1 and not single_specifications(self._model).powerset:
@@ -159,10 +181,12 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
                 "`median_filter` must be 1 with this `segmentation` model, found "
                 f"{self.median_filter}: only powerset models give binary segmentations to filter."
             )
-        if self.segmentation_dtype is not None and not isinstance(self._model, WavLMSegmentation):
+        if self.segmentation_dtype is not None and not isinstance(
+            self._model, WavLMSegmentation | ONNXSegmentation
+        ):
             raise ValueError(
-                "`segmentation_dtype` must be None unless `segmentation` is a WavLMSegmentation, "
-                f"found {self.segmentation_dtype!r}."
+                "`segmentation_dtype` must be None unless `segmentation` is a WavLMSegmentation or "
+                f"an ONNX file, found {self.segmentation_dtype!r}."
             )
 
     @property
@@ -214,7 +238,8 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
                 stacklevel=3,
             )
             dtype = None
-        assert isinstance(self._model, WavLMSegmentation)  # the constructor has checked it
+        # the constructor has checked it
+        assert isinstance(self._model, WavLMSegmentation | ONNXSegmentation)
         set_segmentation_model(self, self._model.in_precision(dtype))
         self._device_of_view = device
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -10,7 +11,7 @@ from pyannote.audio.pipelines.speaker_verification import PyannoteAudioPretraine
 from torch import Tensor
 
 from ..onnx.embedding import EmbeddingTrunk, is_wespeaker
-from ..onnx.engines import AUTO, TORCH, find_engine
+from ..onnx.engines import AUTO, TORCH, find_engine, supports_dtype
 
 
 class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
@@ -28,15 +29,20 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
     engine : str, optional
         Library that computes frames on CPU, as `choose_engine` gives it. PyTorch computes them on
         other devices, and all the rest. Defaults to PyTorch.
+    dtype : {"bfloat16"}, optional
+        Precision of frames, as `choose_dtype` gives it. Defaults to single precision.
     """
 
     model_: Any  # with the two methods that `can_share_frames` looks for
 
     def __init__(
-        self, embedding: PyannoteAudioPretrainedSpeakerEmbedding, engine: str | None = None
+        self,
+        embedding: PyannoteAudioPretrainedSpeakerEmbedding,
+        engine: str | None = None,
+        dtype: str | None = None,
     ) -> None:
         super().__init__(embedding.model_, device=embedding.device)
-        self._trunk = None if engine is None else EmbeddingTrunk(self.model_, engine)
+        self._trunk = None if engine is None else EmbeddingTrunk(self.model_, engine, dtype)
         self._last = torch.empty(0), torch.empty(0)
         self._of_silence = self._embed_silence()
 
@@ -169,3 +175,23 @@ def choose_engine(engine: str | None, embedding: Any, share_frames: bool) -> str
             f"{kind} with `share_frames={share_frames}`: leave it out."
         )
     return engine
+
+
+def choose_dtype(dtype: str | None, engine: str | None) -> str | None:
+    """Choose the precision of frames: single (None), with a warning, where another is not possible
+
+    Parameters
+    ----------
+    dtype : {"bfloat16"}, optional
+        See `DiarizationPipeline`.
+    engine : str, optional
+        As `choose_engine` gives it.
+    """
+    if supports_dtype(engine or TORCH, dtype):
+        return dtype
+    warnings.warn(
+        f"Speaker embeddings in {dtype} need a WeSpeaker embedding, OpenVINO (`embedding_engine`), "
+        "and a processor that supports it: they are in single precision instead.",
+        stacklevel=3,
+    )
+    return None

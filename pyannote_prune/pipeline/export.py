@@ -135,11 +135,6 @@ def _file_name(safetensors: bool, onnx: bool, settings: DiarizationSettings) -> 
             "`safetensors` and `onnx` must not both be true: the segmentation model is a single "
             "file. Leave one of them out."
         )
-    if settings.segmentation_dtype is not None:
-        raise ValueError(
-            f"`settings.segmentation_dtype` must be None for an ONNX file, found "
-            f"{settings.segmentation_dtype!r}: its precision is chosen when it is written."
-        )
     return "model.onnx"
 
 
@@ -264,6 +259,7 @@ def _config(
             params[part] = f"$model/{part}" if part in copied else on_hub
         params["share_frames"] = settings.share_frames
         params["embedding_engine"] = settings.embedding_engine
+        params["embedding_dtype"] = settings.embedding_dtype
         params["min_clean_ratio"] = settings.min_clean_ratio
         params["constrained_assignment"] = settings.constrained_assignment
     params["median_filter"] = settings.median_filter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..onnx.engines import ENGINES, TORCH, check_engine
+from ..onnx.engines import ENGINES, TORCH, check_dtype, check_engine
 
 # DiariZen: size of the median filter, in frames, and share of clean speech in a window
 MEDIAN_FILTER = 11
@@ -54,8 +54,8 @@ class DiarizationSettings:
     share_frames : bool
         Compute frames of a window once for the embeddings of all of its speakers: same results,
         less time.
-    segmentation_dtype : str, optional
-        "bfloat16" runs WavLM faster, with slightly different results.
+    segmentation_dtype, embedding_dtype : str, optional
+        "bfloat16" is faster, with slightly different results: see `DiarizationPipeline`.
     segmentation_engine, embedding_engine : str, optional
         Libraries that compute on CPU: see `DiarizationPipeline`. Default to "auto" in folders with
         a segmentation model in an ONNX file, to PyTorch in others.
@@ -84,13 +84,15 @@ class DiarizationSettings:
     first_channel: bool = False
     share_frames: bool = True
     segmentation_dtype: str | None = None
+    embedding_dtype: str | None = None
     segmentation_engine: str | None = None
     embedding_engine: str | None = None
 
     def __post_init__(self) -> None:
         check_median_filter(self.median_filter)
         check_bounds(self.min_speakers, self.max_speakers)
-        check_dtype(self.segmentation_dtype)
+        check_dtype(self.segmentation_dtype, "segmentation_dtype")
+        check_dtype(self.embedding_dtype, "embedding_dtype")
         check_engines(self.segmentation_engine, self.embedding_engine)
         check_clean_ratio(self.min_clean_ratio)
         # oracle clustering ignores these options
@@ -123,14 +125,6 @@ def check_bounds(min_speakers: int | None, max_speakers: int | None) -> None:
         raise ValueError(
             "`min_speakers` must be positive and at most `max_speakers`, found "
             f"{min_speakers} and {max_speakers}."
-        )
-
-
-def check_dtype(name: str | None) -> None:
-    if name not in (None, "bfloat16"):
-        raise ValueError(
-            '`segmentation_dtype` must be "bfloat16" or None (the precision of weights), found '
-            f"{name!r}."
         )
 
 

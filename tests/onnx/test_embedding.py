@@ -12,6 +12,7 @@ from helpers import relative_error
 from pyannote.audio.models.embedding import XVectorMFCC
 
 from pyannote_prune.onnx.embedding import EmbeddingTrunk, can_save_embedding, save_embedding
+from pyannote_prune.wavlm.inference.bfloat16 import supports_bfloat16
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,16 @@ def test_frames_are_those_of_pytorch_in_any_order_of_lengths(model, engine):
             found, expected = trunk(features), model.forward_frames(waveforms)
         assert relative_error(found, expected) < 1e-5
         assert found.dtype == torch.float32
+
+
+@pytest.mark.skipif(
+    not supports_bfloat16(torch.device("cpu")), reason="this processor has no native bfloat16"
+)
+def test_openvino_computes_frames_in_bfloat16(model):
+    pytest.importorskip("openvino")
+    trunk, features = EmbeddingTrunk(model, "openvino", "bfloat16"), torch.randn(2, 200, 80)
+    error = relative_error(trunk(features), EmbeddingTrunk(model, "openvino")(features))
+    assert 1e-5 < error < 0.03
 
 
 def test_trunk_can_be_pickled_and_keeps_its_weights(model):

@@ -257,7 +257,7 @@ def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypat
         ({"median_filter": 2.5}, "`median_filter` must be an odd number"),
         ({"min_speakers": 3, "max_speakers": 2}, "`min_speakers` must be positive and at most"),
         ({"min_speakers": -1}, "`min_speakers` must be positive"),
-        ({"segmentation_dtype": "int8"}, '`segmentation_dtype` must be "bfloat16" or None'),
+        ({"segmentation_dtype": "int8"}, "`segmentation_dtype` must be 'bfloat16' or None"),
     ],
 )
 def test_impossible_options_are_refused(arguments, options, message):

@@ -1,0 +1,60 @@
+"""Named compromises between speed and accuracy"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..files.messages import did_you_mean
+from ..onnx.engines import AUTO, BFLOAT16
+from .settings import DiarizationSettings
+
+FASTEST_ENGINES = {"segmentation_engine": AUTO, "embedding_engine": AUTO}
+IN_BFLOAT16 = {"segmentation_dtype": BFLOAT16, "embedding_dtype": BFLOAT16}
+
+# options of `DiarizationPipeline`. Each window of speech passes once through both networks: time is
+# proportional to their number, hence inversely to the step
+SPEEDS: dict[str, dict[str, Any]] = {
+    "exact": FASTEST_ENGINES,
+    "balanced": {"segmentation_step": 0.25} | FASTEST_ENGINES | IN_BFLOAT16,
+    "fast": {"segmentation_step": 0.5} | FASTEST_ENGINES | IN_BFLOAT16,
+}
+
+
+def options_at(speed: str | None) -> dict[str, Any]:
+    """Options of `DiarizationPipeline` at a speed, none for None
+
+    Raises
+    ------
+    ValueError
+        If there is no such speed.
+    """
+    if speed is None:
+        return {}
+    if speed not in SPEEDS:
+        raise ValueError(
+            f"`speed` must be one of {', '.join(map(repr, SPEEDS))}, found {speed!r}"
+            f"{did_you_mean(speed, SPEEDS)}."
+        )
+    return SPEEDS[speed]
+
+
+def at_speed(settings: DiarizationSettings, speed: str) -> DiarizationSettings:
+    """Change settings to those of a speed
+
+    `min_cluster_size` of agglomerative clustering counts embeddings, whose number follows the step:
+    it becomes smaller as the step becomes larger.
+
+    Parameters
+    ----------
+    settings : DiarizationSettings
+        Not modified.
+    speed : {"exact", "balanced", "fast"}
+        See `DiarizationPipeline`.
+    """
+    changed = replace(settings, **options_at(speed))
+    size = settings.parameters.get("min_cluster_size")
+    if size is None:
+        return changed
+    scaled = max(1, round(size * settings.segmentation_step / changed.segmentation_step))
+    return replace(changed, parameters=settings.parameters | {"min_cluster_size": scaled})
