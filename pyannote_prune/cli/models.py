@@ -63,7 +63,7 @@ def convert(
         Path,
         typer.Argument(
             help="Checkpoint to write: .ckpt, .bin, .pt or .pth (PyTorch), or .safetensors. Or "
-            ".onnx, for other runtimes (needs the packages of `pyannote-prune[onnx]`).",
+            ".onnx, for other runtimes (needs the extra onnx).",
             dir_okay=False,
         ),
     ],
@@ -197,17 +197,17 @@ def export(
         bool,
         typer.Option(
             "--onnx",
-            help="Write the segmentation model as an ONNX file (needs the packages of "
-            "`pyannote-prune[onnx]`), and a WeSpeaker embedding of --parts as well.",
+            help="Write the segmentation model as an ONNX file (needs the extra onnx), and a "
+            "WeSpeaker embedding of local --parts as well.",
         ),
     ] = False,
     engine: Annotated[
         EngineName | None,
         typer.Option(
             help="Library that computes on CPU, for a WeSpeaker embedding, and with --onnx for the "
-            "segmentation model: onnxruntime (needs `pyannote-prune[onnx]` where the folder is "
-            "used), openvino (needs `pyannote-prune[openvino]`), torch, or auto, the fastest that "
-            "is installed there. Defaults to auto with --onnx, to torch otherwise."
+            "segmentation model: onnxruntime (extra onnx, where the folder is used), openvino "
+            "(extra openvino), torch, or auto, the fastest that is installed there. Defaults to "
+            "auto with --onnx, to torch otherwise."
         ),
     ] = None,
     speed: Annotated[

@@ -154,8 +154,9 @@ def test_command_exports(checkpoint, path, parts, tmp_path, monkeypatch):
         assert (tmp_path / expected / "segmentation" / "model.onnx").is_file()
         # which is that of a WeSpeaker embedding
         assert not (tmp_path / expected / "embedding" / "model.onnx").exists()
-        params = yaml.safe_load((tmp_path / expected / "config.yaml").read_text())["pipeline"]
-        assert [params["params"][name] for name in ENGINES] == [expected, expected]
+        config = (tmp_path / expected / "config.yaml").read_text(encoding="utf-8")
+        params = yaml.safe_load(config)["pipeline"]["params"]
+        assert [params[name] for name in ENGINES] == [expected, expected]
     arguments[2] = tmp_path / "other"
     result = CliRunner().invoke(app, [*map(str, arguments), "--safetensors"])
     assert result.exit_code == 1
