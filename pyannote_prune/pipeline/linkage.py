@@ -29,7 +29,8 @@ def linkage(embeddings: np.ndarray, method: str, metric: str) -> np.ndarray:
     values. The dendrogram is the same, distances to rounding, unless distances are equal: SciPy and
     fastcluster choose the next pair in another order. Equal embeddings are the case that occurs,
     when a recording repeats itself. Cuts above distance 0 give the same clusters then, which may
-    be numbered otherwise. Other methods need the distances of all pairs: 8 bytes each, twice.
+    be numbered otherwise; at distance 0, which of the equal embeddings are together is arbitrary
+    with both. Other methods need the distances of all pairs: 8 bytes each, twice.
 
     Parameters
     ----------

@@ -121,12 +121,12 @@ class FewEmbeddings(clustering.BaseClustering):
     def __call__(
         self,
         embeddings: np.ndarray,
-        segmentations: SlidingWindowFeature,
+        segmentations: SlidingWindowFeature | None = None,
         num_clusters: int | None = None,
         min_clusters: int | None = None,
         max_clusters: int | None = None,
         **kwargs: Any,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> Any:  # three arrays, annotated as one in pyannote.audio
         """Cluster embeddings: see `pyannote.audio.pipelines.clustering.BaseClustering`"""
         # where they are NaN is all that filters read: no copy of embeddings only to count them
         is_nan = np.isnan(embeddings).any(axis=2, keepdims=True)
