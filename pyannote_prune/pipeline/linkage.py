@@ -10,7 +10,7 @@ try:
 except ImportError:  # it has no wheels for Python 3.14 yet: same results, more memory
     fastcluster = None
 
-# embeddings whose distances SciPy may keep: 32 MB at most, in two thirds of the time
+# embeddings whose distances SciPy may keep: 34 MiB at most, in about half of the time
 FEW = 2_000
 
 # by method: metrics whose distances are computed when needed, from embeddings or centroids
