@@ -1,4 +1,4 @@
-"""Clustering of speaker embeddings with the options of DiariZen"""
+"""Clusterings of pyannote.audio for long and short recordings, with the options of DiariZen"""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import numpy as np
 from pyannote.audio.pipelines import clustering
 from pyannote.core import SlidingWindowFeature
 
+from .pyannote_repairs import (
+    FewEmbeddings,
+    LinearAgglomerativeClustering,
+    LinearVBxClustering,
+)
 from .settings import MIN_CLEAN_RATIO
 
 
@@ -18,9 +23,15 @@ class CleanSpeechFilter(clustering.BaseClustering):
     embeddings are assigned to these clusters. pyannote.audio (4.0.7) requires a fifth of the
     window. DiariZen requires a tenth, and takes all active speakers if fewer than two of them have
     that much: short recordings and short turns keep their speakers.
+
+    Attributes
+    ----------
+    min_clean_ratio : float or None
+        Share of a window, in (0, 1]. Defaults to that of DiariZen; None is the rule of
+        pyannote.audio.
     """
 
-    min_clean_ratio = MIN_CLEAN_RATIO
+    min_clean_ratio: float | None = MIN_CLEAN_RATIO
 
     # called with segmentations, always, although they are optional in pyannote.audio
     def filter_embeddings(  # type: ignore[override]
@@ -40,6 +51,8 @@ class CleanSpeechFilter(clustering.BaseClustering):
         chunks, speakers : (num_chosen,) np.ndarray
             Indices of their windows and speakers.
         """
+        if self.min_clean_ratio is None:
+            return super().filter_embeddings(embeddings, segmentations, *args, **kwargs)
         active = segmentations.data > 0
         alone = active & (active.sum(axis=2, keepdims=True) == 1)
         usable = active.any(axis=1) & ~np.isnan(embeddings).any(axis=2)
@@ -49,12 +62,19 @@ class CleanSpeechFilter(clustering.BaseClustering):
         return embeddings[chunks, speakers], chunks, speakers
 
 
-class AgglomerativeClustering(CleanSpeechFilter, clustering.AgglomerativeClustering):
-    """Agglomerative clustering of pyannote.audio, with the filter of `CleanSpeechFilter`"""
+class AgglomerativeClustering(CleanSpeechFilter, FewEmbeddings, LinearAgglomerativeClustering):
+    """Agglomerative clustering of pyannote.audio, with `min_clean_ratio`
+
+    Memory is proportional to the number of embeddings with the methods centroid, median, ward and
+    single, and to its square with others.
+    """
 
 
-class VBxClustering(CleanSpeechFilter, clustering.VBxClustering):
-    """Bayesian clustering of pyannote.audio, with the filter of `CleanSpeechFilter`"""
+class VBxClustering(CleanSpeechFilter, FewEmbeddings, LinearVBxClustering):
+    """Bayesian clustering of pyannote.audio, with `min_clean_ratio`
+
+    Memory is proportional to the number of embeddings.
+    """
 
 
 CLUSTERINGS = {

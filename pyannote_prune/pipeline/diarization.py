@@ -164,8 +164,8 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         self._check_segmentation_model()
         if constrained_assignment is not None:
             self.clustering.constrained_assignment = constrained_assignment
-        if min_clean_ratio is not None:
-            self.clustering = self._filtered_clustering(min_clean_ratio)
+        if self.klustering in CLUSTERINGS:
+            self.clustering = self._clustering_of_ours(min_clean_ratio)
         if self._is_oracle:
             set_embedding(self, NoEmbedding())
             return
@@ -193,8 +193,8 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
     def _is_oracle(self) -> bool:
         return self.klustering == "OracleClustering"
 
-    def _filtered_clustering(self, min_clean_ratio: float) -> BaseClustering:
-        """Same clustering, with another filter of embeddings"""
+    def _clustering_of_ours(self, min_clean_ratio: float | None) -> BaseClustering:
+        """Same clustering, in less memory, and with another filter of embeddings if there is one"""
         options: dict[str, Any] = {
             "metric": self.clustering.metric,
             "constrained_assignment": self.clustering.constrained_assignment,

@@ -1,5 +1,6 @@
 """The standard pipeline, and ours"""
 
+import copy
 from contextlib import nullcontext
 
 import numpy as np
@@ -16,6 +17,7 @@ from pyannote.core import Annotation, Segment
 from scipy.ndimage import median_filter
 
 from pyannote_prune import WavLMSegmentation, save_checkpoint
+from pyannote_prune.pipeline.clustering import CLUSTERINGS
 from pyannote_prune.pipeline.diarization import (
     DiarizationPipeline,
     find_file,
@@ -353,7 +355,14 @@ def test_wider_model_gives_another_answer(arguments):
 @pytest.mark.parametrize("clustering", ["VBxClustering", "AgglomerativeClustering"])
 def test_clustering_has_the_options_of_the_pipeline(arguments, clustering):
     options = {"min_clean_ratio": 0.1, "constrained_assignment": True, "clustering": clustering}
+    plain = DiarizationPipeline(**arguments, clustering=clustering)
     pipeline = DiarizationPipeline(**arguments, **options)
+    # of this package, with the rules of pyannote.audio unless others are asked for
+    assert type(plain.clustering) is type(pipeline.clustering) is CLUSTERINGS[clustering]
+    assert plain.clustering.min_clean_ratio is None
+    assert plain.clustering.constrained_assignment == (clustering == "VBxClustering")
+    assert plain.parameters().keys() == pipeline.parameters().keys()
+    pipeline = copy.deepcopy(pipeline)
     assert pipeline.clustering.min_clean_ratio == 0.1
     assert pipeline.clustering.constrained_assignment
     parameters = pipeline.parameters()
@@ -366,6 +375,17 @@ def test_clustering_has_the_options_of_the_pipeline(arguments, clustering):
     else:
         pipeline.instantiate(VBX)
     assert pipeline(SAMPLE_FILE).speaker_diarization.labels()
+
+
+def test_short_recordings_may_have_fewer_speakers_than_asked_for(arguments):
+    """Two windows, and one embedding to cluster in each"""
+    noise = 0.1 * torch.randn(1, 40_000, generator=torch.Generator().manual_seed(1))
+    file = {"waveform": noise, "sample_rate": 16000}
+    stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
+    with pytest.raises(ValueError, match="n_samples=2 should be >= n_clusters=4"):
+        stock(file, num_speakers=4)
+    output = DiarizationPipeline(**arguments).instantiate(VBX)(file, num_speakers=4)
+    assert len(output.speaker_diarization.labels()) == 2
 
 
 @pytest.mark.parametrize(
