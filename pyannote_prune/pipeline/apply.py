@@ -90,7 +90,9 @@ def apply_pipeline(
                     _diarize(pipeline, recording, path, hook, options)
                     seconds = time.perf_counter() - start
                 # rounded times of the file, so that scores are the same the next time
-                applied = Applied(recording, _read(path, recording["uri"]), seconds=seconds)
+                applied = Applied(
+                    recording, read_diarization(path, recording["uri"]), seconds=seconds
+                )
             except WriteError:
                 raise
             # decoders, file finders and models raise errors of any kind
@@ -163,7 +165,14 @@ def _anonymous(output: Any) -> Any:
     return replace(output, speaker_diarization=renamed, exclusive_speaker_diarization=exclusive)
 
 
-def _read(path: Path, uri: str) -> Annotation:
+def read_diarization(path: Path, uri: str) -> Annotation:
+    """Read the RTTM file of one recording, whose name in the file does not count
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such file, or if a line is malformed.
+    """
     annotation = Annotation(uri=uri)
     for track, turn in enumerate(read_results(path)):
         annotation[Segment(turn.start, turn.end), track] = turn.speaker
