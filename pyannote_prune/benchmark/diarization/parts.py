@@ -109,13 +109,24 @@ class Parts:
         if self.plda is not None:
             arguments["plda"] = str(self.plda)
         clustering = AGGLOMERATIVE if arguments.get("plda") is None else VBX
-        if clustering != arguments.get("clustering"):
+        if clustering != arguments.get("clustering") or "clustering" not in hyper_parameters:
             hyper_parameters["clustering"] = dict(HYPER_PARAMETERS[clustering])
         arguments["clustering"] = clustering
         for name in ("threshold", "min_cluster_size"):
             if (value := getattr(self, name)) is not None:
                 _replace(hyper_parameters["clustering"], name, value, clustering)
         return arguments, hyper_parameters
+
+    def describe(self) -> dict[str, Any]:
+        """Parts and hyper-parameters, as plain values"""
+        arguments, hyper_parameters = self.arguments()
+        embedding = self.embedding or self.folder
+        return {
+            "segmentation": str(self.segmentation),
+            "embedding": None if embedding is None else str(embedding),
+            "clustering": arguments["clustering"],
+            **hyper_parameters["clustering"],
+        }
 
     def _defaults(self) -> tuple[dict[str, Any], dict[str, Any]]:
         arguments = {
@@ -133,7 +144,7 @@ class Parts:
         path = self.folder / CONFIG
         config = read_yaml(path, "the settings of a pipeline") if path.is_file() else None
         config = config if isinstance(config, dict) else {}
-        pipeline, hyper_parameters = config.get("pipeline"), dict(config.get("params", {}))
+        pipeline, hyper_parameters = config.get("pipeline"), dict(config.get("params") or {})
         arguments = pipeline.get("params") if isinstance(pipeline, dict) else None
         if not isinstance(arguments, dict):
             raise ValueError(

@@ -14,7 +14,7 @@ ACCURACY_COLUMNS = (
     "False alarm",
     "Confusion",
     "Speakers",
-    "Mean error",
+    "Error per recording",
     "Turns",
 )
 
@@ -34,9 +34,9 @@ def scores_markdown(results: Mapping[str, Any]) -> str:
     return (
         f"{results['machine']}. {results['data']}: {truth['recordings']} recordings, "
         f"{truth['duration']:.0f} s, {truth['speech']:.0f} s of speech, {truth['speakers']} "
-        f"speakers (summed over recordings), {truth['turns']} turns.\n\nDER without collar, "
-        "overlaps included, in annotated regions. Speakers are summed over recordings; their mean "
-        "error is that of a recording.\n\n"
+        f"speakers, {truth['turns']} turns. {_parts(results['parts'])}.\n\nDER without collar, "
+        "overlaps included, in annotated regions. Numbers of speakers are sums over recordings, "
+        "and their error is the mean of absolute differences.\n\n"
         + markdown_table(ACCURACY_COLUMNS, [_accuracy(row) for row in rows])
         + f"\nPipelines take turns, recording by recording ({results['num_rounds']} timed "
         f"round{'s' if results['num_rounds'] > 1 else ''}). Memory is the peak of a process of "
@@ -45,11 +45,21 @@ def scores_markdown(results: Mapping[str, Any]) -> str:
     )
 
 
+def _parts(parts: Mapping[str, Any]) -> str:
+    """Describe what all pipelines have in common"""
+    names = ("segmentation", "embedding", "clustering")
+    options = ", ".join(f"{key} {value}" for key, value in parts.items() if key not in names)
+    return (
+        f"Segmentation {parts['segmentation']}, embedding {parts['embedding']}, "
+        f"{parts['clustering']} ({options})"
+    )
+
+
 def _accuracy(row: Mapping[str, Any]) -> tuple[str, ...]:
     rates = [f"{100 * row[key]:.1f}" for key in ("der", "missed", "false_alarm", "confusion")]
     speakers = row["speakers"]
-    counts = (str(speakers["found"]), f"{speakers['mean_error']:.2f}", str(row["turns"]))
-    return (row["name"], *rates, *counts)
+    found = f"{speakers['found']} of {speakers['true']}"
+    return (row["name"], *rates, found, f"{speakers['mean_error']:.2f}", str(row["turns"]))
 
 
 def _time(row: Mapping[str, Any]) -> tuple[str, ...]:

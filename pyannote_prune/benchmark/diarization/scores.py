@@ -50,9 +50,9 @@ def score_diarization(
     Returns
     -------
     results : dict
-        Machine, what references have ("reference"), and one row per pipeline and program: see
-        `score`, besides "seconds", "steps" (seconds of each), "real_time_factor", "memory" (peak,
-        in bytes).
+        Machine, parts, what references have ("reference"), and one row per pipeline or program:
+        see `score`, besides "seconds", "steps" (seconds of each), "real_time_factor", "memory"
+        (peak, in bytes).
 
     Raises
     ------
@@ -68,6 +68,7 @@ def score_diarization(
     rows += [_other_row(other, recordings, duration) for other in others]
     return {
         "machine": describe_machine(parts.device),
+        "parts": parts.describe(),
         "num_rounds": num_rounds,
         "reference": {"duration": duration, **summarize(recordings)},
         "rows": rows,
@@ -117,7 +118,7 @@ def _row(
     for uri, several in rounds.items():
         row["recordings"][uri]["seconds"] = statistics.median(one.seconds for one in several)
         for step in several[0].steps:
-            median = statistics.median(one.steps[step] for one in several)
+            median = statistics.median(one.steps.get(step, 0.0) for one in several)
             steps[step] = steps.get(step, 0.0) + median
     seconds = sum(one["seconds"] for one in row["recordings"].values())
     memory = max(one.memory for one in found)
