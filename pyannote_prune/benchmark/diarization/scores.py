@@ -60,10 +60,10 @@ def score_diarization(
         If a part, a reference or a file of other results is missing, or if a pipeline fails.
     """
     check(recordings, parts, variants, others)
+    duration = sum(get_duration(recording) for recording in recordings)
     results: dict[str, list[Diarized]] = {name: [] for name in variants}
     for name, found in diarize_in_turn(recordings, parts, variants, num_rounds, report, start):
         results[name].append(found)
-    duration = sum(get_duration(recording) for recording in recordings)
     rows = [_row(name, recordings, found, duration) for name, found in results.items()]
     rows += [_other_row(other, recordings, duration) for other in others]
     return {

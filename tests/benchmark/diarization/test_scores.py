@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ from pyannote_prune.benchmark.diarization.parts import Parts
 from pyannote_prune.benchmark.diarization.report import ACCURACY_COLUMNS, TIME_COLUMNS
 from pyannote_prune.benchmark.diarization.row import score
 from pyannote_prune.benchmark.diarization.scores import score_diarization
-from pyannote_prune.benchmark.diarization.variants import VARIANTS, Variant
+from pyannote_prune.benchmark.diarization.variants import VARIANTS, Variant, choose_variants
 from pyannote_prune.cli import app
 from pyannote_prune.data.protocol import load_protocol
+from pyannote_prune.pipeline.diarization import DiarizationPipeline
 from pyannote_prune.pipeline.recordings import recordings_of_protocol
 
 RATES = {
@@ -99,6 +101,7 @@ def test_scores_are_those_of_what_apply_writes(exported, tmp_path):
     for columns in (ACCURACY_COLUMNS, TIME_COLUMNS):
         assert f"| {' | '.join(columns)} |" in text
     assert text.count(f"| apply | {100 * abs(metric):.1f} |") == 1
+    assert f"| {sum(speakers)} of {sum(true)} |" in text
 
 
 @pytest.mark.slow
@@ -146,6 +149,11 @@ def test_only_annotated_regions_count():
     assert (row["der"], row["speakers"]["mean_error"], row["turns"]) == (1.0, 1, 2)
 
 
+def test_variants_are_chosen_by_name():
+    assert choose_variants(()) == VARIANTS
+    assert choose_variants(["pyannote-prune"]).keys() == {"pyannote-prune"}
+
+
 # errors
 
 
@@ -169,12 +177,34 @@ def test_recording_without_results_of_another_program_is_named(exported, tmp_pat
     assert f"found no '{tmp_path / 'two.rttm'}'" in output
 
 
+class Failing(DiarizationPipeline):
+    """Pipeline that fails on one recording"""
+
+    def apply(self, file, *args, **kwargs):
+        if file["uri"] == "two":
+            raise RuntimeError("no luck")
+        return super().apply(file, *args, **kwargs)
+
+
 def test_pipeline_that_fails_is_named_with_the_recording(exported, tmp_path):
     database = write_small_protocol(tmp_path / "data")
     recordings = recordings_of_protocol(database, NAME, "test")
-    (tmp_path / "data" / "two.wav").write_bytes(b"RIFF, and then nothing")
-    with pytest.raises((ValueError, RuntimeError, OSError), match="two"):
-        score_diarization(recordings, Parts(str(exported)), {"it": Variant()})
+    with pytest.raises(ValueError, match="it failed on 'two': RuntimeError: no luck"):
+        score_diarization(recordings, Parts(str(exported)), {"it": Variant(Failing)})
+
+
+class Killed(ThreadPoolExecutor):
+    """Process that the system ends"""
+
+    def submit(self, *args):
+        raise BrokenProcessPool
+
+
+def test_process_that_is_ended_is_named(exported, tmp_path):
+    database = write_small_protocol(tmp_path / "data")
+    recordings = recordings_of_protocol(database, NAME, "test")
+    with pytest.raises(ChildProcessError, match="process of it was ended"):
+        score_diarization(recordings, Parts(str(exported)), {"it": Variant()}, start=Killed)
 
 
 @pytest.mark.parametrize(
