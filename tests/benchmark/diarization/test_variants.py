@@ -73,12 +73,14 @@ def test_all_formats_are_the_same_model(format, place, checkpoint, onnx_file, pa
             torch.testing.assert_close(model(waveforms), expected, atol=1e-3, rtol=0)
 
 
-def test_onnx_embeddings_are_read_whatever_their_name(checkpoint, embeddings, conversation):
-    assert "pyannote" not in str(embeddings), "run the tests in a folder of another name"
+def test_onnx_embeddings_are_read_whatever_their_name(
+    checkpoint, embeddings, conversation, monkeypatch
+):
+    monkeypatch.chdir(embeddings)  # the path of the folder may have other words that count
     options = {"min_cluster_size": 1, "threshold": 0.1}
     native = pipelines.SpeakerDiarization(
         segmentation=str(checkpoint),
-        embedding=str(embeddings / "wespeaker.onnx"),
+        embedding="wespeaker.onnx",
         plda=NoPLDA(),
         clustering=AGGLOMERATIVE,
         embedding_exclude_overlap=True,
