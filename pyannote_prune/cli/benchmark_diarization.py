@@ -41,8 +41,8 @@ def diarization(
         Path | None,
         typer.Option(
             help="Folder or checkpoint of a speaker embedding of pyannote.audio, or ONNX file of "
-            "WeSpeaker. Defaults to that of a pipeline folder, otherwise, without --protocol alone, "
-            "to a WeSpeaker ResNet34 with random weights."
+            "WeSpeaker. Defaults to that of a pipeline folder, otherwise to a WeSpeaker ResNet34 "
+            "with random weights, which --protocol refuses."
         ),
     ] = None,
     plda: Annotated[
