@@ -1,4 +1,4 @@
-"""Import paths of release 0.1.0, kept until 0.3: each warns and names the present path"""
+"""Former import paths, of release 0.1.0 on, kept until 0.3: each warns and names the present one"""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 
 PACKAGE = __name__.partition(".")[0]
 
-# module of 0.1.0, and the modules that have its names now
+# former module, and the modules that have its names now
 MOVED = {
+    "benchmark.speed.diarization": ("benchmark.diarization.speed",),
     "callbacks": ("training.average", "training.best_checkpoints", "training.clipping"),
     "checkpoint": ("segmentation.checkpoint", "files.pickles"),
     "convert": ("released.source",),

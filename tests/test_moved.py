@@ -1,4 +1,4 @@
-"""Import paths of release 0.1.0"""
+"""Former import paths"""
 
 import importlib
 import subprocess
@@ -8,8 +8,9 @@ import pytest
 
 from pyannote_prune.moved import MOVED
 
-# what the pages of release 0.1.0 import
+# what the pages of release 0.1.0 import, and what moved since
 DOCUMENTED = [
+    ("benchmark.speed.diarization", "measure_diarization", "benchmark.diarization.speed"),
     ("callbacks", "PercentileGradientClipping", "training.clipping"),
     ("corpora", "prepare", "data.corpora.preparation"),
     ("diarizen", "load_settings", "released.diarizen.settings"),

@@ -120,7 +120,7 @@ def apply(
     with Bars(len(todo), console) as bars:
         for applied in apply_pipeline(loaded, todo, into, bars.hook, ours, **speakers):
             uri = applied.recording["uri"]
-            bars.advance(escape(_line(applied)))
+            bars.advance(escape(result_line(applied)))
             if applied.error is not None:
                 failures[uri] = applied.error
             elif (error := add_score(metric, applied)) is not None:
@@ -176,7 +176,7 @@ def _group(errors: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _line(applied: Applied) -> str:
+def result_line(applied: Applied) -> str:
     """Describe the result of a recording in one line"""
     if applied.diarization is None:
         return f"{applied.recording['uri']}: {applied.error}"

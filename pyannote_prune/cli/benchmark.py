@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from .benchmark_accuracy import accuracy
-from .benchmark_speed import diarization, speed
+from .benchmark_diarization import diarization
+from .benchmark_speed import speed
 from .errors import readable_errors, resumable, run_in
 
 benchmark = typer.Typer(

@@ -1,4 +1,4 @@
-"""Commands `benchmark speed` and `benchmark diarization`"""
+"""Command `benchmark speed`"""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from ..benchmark.speed.diarization import measure_diarization
 from ..benchmark.speed.experiment import measure_speed, measure_training
-from ..benchmark.speed.report import diarization_markdown, speed_markdown, training_markdown
+from ..benchmark.speed.report import speed_markdown, training_markdown
 from ..files.folders import write_json, write_text
 from ..wavlm.inference.bfloat16 import supports_bfloat16
 
@@ -107,31 +106,6 @@ def speed(
             status.update,
         )
     write(results, speed_markdown(results), output / "speed", console)
-
-
-def diarization(
-    model: Annotated[
-        str, typer.Argument(help="Checkpoint, or preset (random weights).")
-    ] = "base-s80-md",
-    duration: Annotated[
-        float, typer.Option(help="Length of the conversation, in seconds.", min=10)
-    ] = 120.0,
-    device: Device = "cpu",
-    rounds: Annotated[
-        int, typer.Option(help="Number of timed rounds. The median counts.", min=1)
-    ] = 5,
-    output: Annotated[Path, typer.Option(help="Output folder.", file_okay=False)] = Path("speed"),
-):
-    """
-    Time a whole diarization, step by step, with pyannote.audio's pipeline class and with ours
-
-    Both have the same segmentation model and speaker embedding (WeSpeaker ResNet34 with random
-    weights).
-    """
-    console = Console()
-    with console.status("Loading") as status:
-        results = measure_diarization(model, duration, device, rounds, status.update)
-    write(results, diarization_markdown(results), output / "diarization", console)
 
 
 def dtypes_of(device: str) -> list[Dtype]:

@@ -173,7 +173,13 @@ def _anonymous(output: Any) -> Any:
 
 
 def read_result(path: Path, uri: str) -> Annotation:
-    """Speaker turns of the RTTM of a recording"""
+    """Read the RTTM file of one recording, whose name in the file does not count
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such file, or if a line is malformed.
+    """
     annotation = Annotation(uri=uri)
     for track, turn in enumerate(read_results(path)):
         annotation[Segment(turn.start, turn.end), track] = turn.speaker

@@ -47,13 +47,7 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (AssertionError, NotImplementedError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"`device` must be a processor of this machine, found {device!r} ({reason})."
-        ) from error
+    check_device(device)
     rule = f"`pipeline` must be the folder of a pipeline, or a hub id, found {pipeline!r}"
     if (cure := _cure(Path(pipeline))) is not None:
         raise ValueError(f"{rule}: {cure}.")
@@ -68,6 +62,23 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
             "hub."
         )
     return loaded.to(torch.device(device))
+
+
+def check_device(device: str) -> None:
+    """Check that a device exists
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"`device` must be a processor of this machine, found {device!r} ({reason})."
+        ) from error
 
 
 def _cure(path: Path) -> str | None:

@@ -16,6 +16,9 @@ from .apply import Applied, one_line, read_result, result_path
 
 SCORES = "scores.csv"
 
+# kinds of errors, and their names in pyannote.metrics
+COMPONENTS = {"missed": "missed detection", "false_alarm": "false alarm", "confusion": "confusion"}
+
 
 def add_score(metric: DiarizationErrorRate, applied: Applied) -> str | None:
     """Add a recording to a metric, if it has a reference
@@ -34,6 +37,19 @@ def add_score(metric: DiarizationErrorRate, applied: Applied) -> str | None:
     except Exception as error:
         return str(error) if isinstance(error, OSError | ValueError) else one_line(error)
     return None
+
+
+def error_rates(metric: DiarizationErrorRate) -> dict[str, float]:
+    """Diarization error rate over all recordings, and its components
+
+    Returns
+    -------
+    rates : dict of float
+        "der" and its three components (see COMPONENTS), as fractions of the duration of speech.
+    """
+    each: Any = metric  # its type says that items may be of two types
+    total = each["total"]
+    return {"der": abs(metric)} | {key: each[name] / total for key, name in COMPONENTS.items()}
 
 
 def write_scores(metric: DiarizationErrorRate, folder: Path) -> list[str]:

@@ -9,16 +9,17 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from multiprocessing import active_children, get_context
+from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 from pyannote.audio.telemetry import set_telemetry_metrics
 
+from ..processes import killed_with_us
 from .arms import Arm
 
 
@@ -59,7 +60,7 @@ def run_in_parallel(
     num_threads = max(1, (os.cpu_count() or 1) // num_jobs)
     setup = (_prepare, (num_threads, os.getpid()))
     # threads of torch do not survive a fork
-    with ProcessPoolExecutor(num_jobs, get_context("spawn"), *setup) as pool, _killed_with_us():
+    with ProcessPoolExecutor(num_jobs, get_context("spawn"), *setup) as pool, killed_with_us():
         while True:
             ready = (arm for arm in waiting if arm.needs is None or arm.needs.name in results)
             while len(running) < num_jobs and (arm := next(ready, None)):
@@ -84,17 +85,6 @@ def run_in_parallel(
             f"error is {error!r} (see {log}): fix it, and run the same command again to resume."
         ) from error
     return results
-
-
-@contextmanager
-def _killed_with_us() -> Iterator[None]:
-    """Kill child processes when this one is stopped: the pool would wait for their arms"""
-    try:
-        yield
-    except BaseException:
-        for child in active_children():
-            child.kill()
-        raise
 
 
 def _prepare(num_threads: int, parent: int):

@@ -12,10 +12,9 @@ from pyannote.audio import Pipeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from ...files.audio import SAMPLE_RATE
+from ...pipeline.scores import error_rates as rates_of
 from ...segmentation.model import WavLMSegmentation
 from ..speed import take_turns
-
-COMPONENTS = {"missed": "missed detection", "false_alarm": "false alarm", "confusion": "confusion"}
 
 
 def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -32,15 +31,15 @@ def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str,
     Returns
     -------
     rates : dict of float
-        "der" and its three components (see COMPONENTS), as fractions of the duration of speech.
+        "der" and its three components (see `pipeline.scores`), as fractions of the duration
+        of speech.
     """
     apply: Any = Pipeline.from_pretrained(pipeline)
     metric: Any = DiarizationErrorRate()
     for file in files:
         output = apply(dict(file))
         metric(file["annotation"], output.speaker_diarization, uem=file["annotated"])
-    total = metric["total"]
-    return {"der": abs(metric)} | {key: metric[name] / total for key, name in COMPONENTS.items()}
+    return rates_of(metric)
 
 
 @torch.inference_mode()

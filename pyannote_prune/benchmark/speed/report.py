@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..tables import markdown_table
@@ -63,20 +63,4 @@ def training_markdown(results: Mapping[str, Any]) -> str:
         f"{results['step']['seconds']:.2f} s, {results['ratio']:.2f} times three forward passes of "
         f"`transformers` ({results['yardstick']['seconds']:.2f} s), and "
         f"{results['memory'] / 1e9:.1f} GB in addition to weights and optimizer states.\n"
-    )
-
-
-def diarization_markdown(results: Mapping[str, Any]) -> str:
-    """Make a table in Markdown: time of each step, with both pipelines"""
-    seconds, steps = results["seconds"], results["steps"]
-    rows: Sequence[tuple[str, ...]] = [
-        (step, f"{steps['stock'][step]:.1f}", f"{steps['ours'].get(step, 0.0):.1f}")
-        for step in steps["stock"]
-    ] + [("all", f"{seconds['stock']:.1f}", f"{seconds['ours']:.1f}")]
-    agree = "the same" if results["same_diarization"] else "NOT the same"
-    return (
-        f"{results['machine']}. {results['name']}, {results['duration']:g} s of conversation.\n\n"
-        + markdown_table(("Step", "pyannote.audio (s)", "pyannote-prune (s)"), rows, num_texts=1)
-        + f"\n{results['ratio']:.2f} times faster; outputs are {agree}, embeddings within "
-        f"{results['largest_difference_of_embeddings']:.1e}.\n"
     )

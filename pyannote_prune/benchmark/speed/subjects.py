@@ -63,10 +63,7 @@ def load(name: str) -> WavLMSegmentation | transformers.WavLMModel:
     if name in YARDSTICKS:
         return transformers.WavLMModel(yardstick_config(YARDSTICKS[name])).eval()
     if name in PRESETS:
-        model = WavLMSegmentation(wavlm=WavLMConfig.preset(name))
-        model.specifications = powerset_specifications(8.0, 4, 2)
-        model.setup()
-        return model.eval()
+        return load_preset(name)
     if Path(name).exists():
         return load_checkpoint(name).eval()
     known = [*PRESETS, *YARDSTICKS]
@@ -74,6 +71,14 @@ def load(name: str) -> WavLMSegmentation | transformers.WavLMModel:
         f"Models must be checkpoints, or among {', '.join(known)}, found {name!r}"
         f"{did_you_mean(name, known)}."
     )
+
+
+def load_preset(name: str) -> WavLMSegmentation:
+    """Make a segmentation model with the structure of a preset, and random weights"""
+    model = WavLMSegmentation(wavlm=WavLMConfig.preset(name))
+    model.specifications = powerset_specifications(8.0, 4, 2)
+    model.setup()
+    return model.eval()
 
 
 def yardstick_config(preset: str) -> transformers.WavLMConfig:

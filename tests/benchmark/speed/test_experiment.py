@@ -1,4 +1,4 @@
-"""`pyannote-prune benchmark speed` and `diarization`, on small networks"""
+"""`pyannote-prune benchmark speed`, on small networks"""
 
 import json
 
@@ -9,7 +9,6 @@ from helpers import tiny_config, tiny_model
 from typer.testing import CliRunner
 
 from pyannote_prune import WavLMConfig, cost, save_checkpoint
-from pyannote_prune.benchmark.speed.diarization import measure_diarization
 from pyannote_prune.benchmark.speed.experiment import (
     deviation,
     measure_speed,
@@ -143,26 +142,6 @@ def test_bfloat16_is_measured_where_it_is_known(checkpoint, known, tmp_path, mon
     assert result.exit_code == 0, result.output
     assert len(json.loads((tmp_path / "speed.json").read_text())["rows"]) == 1 + known
     assert (tmp_path / "speed.md").read_text().count("tiny.ckpt, encoder") == 1 + known
-
-
-def test_command_writes_steps_of_a_diarization(tmp_path):
-    checkpoint, output = tmp_path / "tiny.ckpt", tmp_path / "speed"
-    save_checkpoint(tiny_model(duration=5.0), checkpoint)
-    command = ["benchmark", "diarization", str(checkpoint), "--duration", "10", "--rounds", "1"]
-    result = CliRunner().invoke(app, [*command, "--output", str(output)])
-    assert result.exit_code == 0, result.output
-    found = json.loads((output / "diarization.json").read_text())
-    assert found["same_diarization"]
-    assert found["largest_difference_of_embeddings"] < 1e-3
-    assert set(found["steps"]["ours"]) >= {"segmentation", "embeddings"}
-
-
-def test_encoder_alone_does_not_diarize(monkeypatch):
-    monkeypatch.setattr(
-        "pyannote_prune.benchmark.speed.diarization.load", lambda name: torch.nn.Identity()
-    )
-    with pytest.raises(ValueError, match="must be a preset or a checkpoint, found 'transformers-"):
-        measure_diarization("transformers-base", 1.0)
 
 
 def test_half_a_case_is_refused():
