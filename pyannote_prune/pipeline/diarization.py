@@ -91,9 +91,10 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         support it: others ignore it, with a warning. Defaults to single precision.
     speed : {"exact", "balanced", "fast"}, optional
         Defaults of engines, precisions and `segmentation_step`. "exact": fastest engines, same
-        results. "balanced": also bfloat16 on CPU, and windows that advance by a quarter of their
-        length rather than a tenth. "fast": by a half. `min_cluster_size` of agglomerative
-        clustering counts windows: scale it (see `pyannote_prune.pipeline.speed.at_speed`).
+        results. "balanced": also bfloat16 where it is possible, and windows that advance by a
+        quarter of their length rather than a tenth. "fast": by a half. `min_cluster_size` of
+        agglomerative clustering counts windows: scale it (see
+        `pyannote_prune.pipeline.speed.at_speed`).
         Defaults to PyTorch in single precision, and to the step of pyannote.audio.
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path
@@ -128,9 +129,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         **kwargs,
     ) -> None:
         defaults = options_at(speed)
-        segmentation_dtype = segmentation_dtype or defaults.get("segmentation_dtype")
         segmentation_engine = segmentation_engine or defaults.get("segmentation_engine")
-        embedding_dtype = embedding_dtype or defaults.get("embedding_dtype")
         embedding_engine = embedding_engine or defaults.get("embedding_engine")
         if "segmentation_step" in defaults:
             kwargs.setdefault("segmentation_step", defaults["segmentation_step"])
@@ -158,10 +157,13 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         self.min_speakers = min_speakers
         self.max_speakers = max_speakers
         self.first_channel = first_channel
-        self.segmentation_dtype = segmentation_dtype
         self._model = get_segmentation_model(self)
+        has_precisions = isinstance(self._model, WavLMSegmentation | ONNXSegmentation)
+        if segmentation_dtype is None and has_precisions:
+            segmentation_dtype = defaults.get("segmentation_dtype")
+        self.segmentation_dtype = segmentation_dtype
         self._device_of_view: torch.device | None = None
-        self._check_segmentation_model()
+        self._check_segmentation_model(has_precisions)
         if constrained_assignment is not None:
             self.clustering.constrained_assignment = constrained_assignment
         if self.klustering in CLUSTERINGS:
@@ -171,19 +173,19 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
             return
         embedding = get_embedding(self)
         engine = choose_engine(embedding_engine, embedding, share_frames)
+        if embedding_dtype is None and engine is not None:
+            embedding_dtype = defaults.get("embedding_dtype")
         dtype = choose_dtype(embedding_dtype, engine)
         if share_frames and can_share_frames(embedding):
             set_embedding(self, SharedFramesEmbedding(embedding, engine, dtype))
 
-    def _check_segmentation_model(self) -> None:
+    def _check_segmentation_model(self, has_precisions: bool) -> None:
         if self.median_filter > 1 and not single_specifications(self._model).powerset:
             raise ValueError(
                 "`median_filter` must be 1 with this `segmentation` model, found "
                 f"{self.median_filter}: only powerset models give binary segmentations to filter."
             )
-        if self.segmentation_dtype is not None and not isinstance(
-            self._model, WavLMSegmentation | ONNXSegmentation
-        ):
+        if self.segmentation_dtype is not None and not has_precisions:
             raise ValueError(
                 "`segmentation_dtype` must be None unless `segmentation` is a WavLMSegmentation or "
                 f"an ONNX file, found {self.segmentation_dtype!r}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,8 +43,7 @@ def options_at(speed: str | None) -> dict[str, Any]:
 def at_speed(settings: DiarizationSettings, speed: str) -> DiarizationSettings:
     """Change settings to those of a speed
 
-    `min_cluster_size` of agglomerative clustering counts embeddings, whose number follows the step:
-    it becomes smaller as the step becomes larger.
+    The minimum size of clusters follows the step: see `scale_cluster_size`.
 
     Parameters
     ----------
@@ -53,8 +53,23 @@ def at_speed(settings: DiarizationSettings, speed: str) -> DiarizationSettings:
         See `DiarizationPipeline`.
     """
     changed = replace(settings, **options_at(speed))
-    size = settings.parameters.get("min_cluster_size")
+    steps = settings.segmentation_step, changed.segmentation_step
+    return replace(changed, parameters=scale_cluster_size(settings.parameters, *steps))
+
+
+def scale_cluster_size(
+    parameters: Mapping[str, Any], former_step: float, step: float
+) -> dict[str, Any]:
+    """Scale the minimum size of clusters, which counts windows, as windows become fewer
+
+    Parameters
+    ----------
+    parameters : dict
+        Hyper-parameters of clustering. Those without `min_cluster_size` stay as they are.
+    former_step, step : float
+        Steps between windows, as shares of their length.
+    """
+    size = parameters.get("min_cluster_size")
     if size is None:
-        return changed
-    scaled = max(1, round(size * settings.segmentation_step / changed.segmentation_step))
-    return replace(changed, parameters=settings.parameters | {"min_cluster_size": scaled})
+        return dict(parameters)
+    return {**parameters, "min_cluster_size": max(1, round(size * former_step / step))}

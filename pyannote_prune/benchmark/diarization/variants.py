@@ -13,16 +13,21 @@ from pyannote.audio import Model, pipelines
 from ...files.messages import did_you_mean
 from ...pipeline.diarization import DiarizationPipeline, find_file
 from ...pipeline.pyannote_repairs import NoPLDA, set_embedding
+from ...pipeline.speed import SPEEDS, options_at, scale_cluster_size
 from .models import open_embedding, open_segmentation
 from .parts import Parts
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Class of a pipeline, and its arguments besides those of its parts"""
+    """Class of a pipeline, and its arguments besides those of its parts
+
+    A speed (see `DiarizationPipeline`) counts more than the step of the parts.
+    """
 
     make: type[pipelines.SpeakerDiarization] = DiarizationPipeline
     options: Mapping[str, Any] = field(default_factory=dict)
+    speed: str | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -33,7 +38,11 @@ class Variant:
 VARIANTS = {
     "pyannote.audio": Variant(pipelines.SpeakerDiarization),
     "pyannote-prune": Variant(),
+    **{name: Variant(speed=name) for name in SPEEDS},
 }
+
+# of pyannote.audio, as a share of windows
+DEFAULT_STEP = 0.1
 
 
 def choose_variants(names: Sequence[str]) -> dict[str, Variant]:
@@ -70,6 +79,12 @@ def make_pipeline(parts: Parts, variant: Variant) -> pipelines.SpeakerDiarizatio
     """
     arguments, hyper_parameters = parts.arguments()
     arguments |= variant.options
+    if (speed := variant.speed) is not None:
+        former_step = arguments.get("segmentation_step", DEFAULT_STEP)
+        step = options_at(speed).get("segmentation_step", former_step)
+        arguments |= {"speed": speed, "segmentation_step": step}
+        clustering = scale_cluster_size(hyper_parameters["clustering"], former_step, step)
+        hyper_parameters["clustering"] = clustering
     arguments["segmentation"] = _segmentation(arguments["segmentation"], variant.is_ours)
     embedding = arguments["embedding"]
     if not isinstance(embedding, str | dict):  # neither a hub id, nor in a pipeline folder

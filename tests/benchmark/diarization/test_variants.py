@@ -66,7 +66,7 @@ def test_all_formats_are_the_same_model(format, place, checkpoint, onnx_file, pa
     waveforms = torch.randn(1, 1, 32000)
     with torch.inference_mode():
         expected = load_checkpoint(checkpoint)(waveforms)
-        for variant in VARIANTS.values():
+        for variant in (STOCK, Variant()):
             pipeline = make_pipeline(Parts(str(path), parts / "embedding"), variant)
             model = get_segmentation_model(pipeline)
             assert isinstance(model, ONNXSegmentation) == (format == "onnx")
@@ -144,12 +144,20 @@ def test_clustering_depends_on_the_plda(checkpoint, parts, tmp_path):
 def test_class_of_pyannote_leaves_out_settings_that_it_lacks(checkpoint, parts, tmp_path):
     settings = DiarizationSettings(segmentation_step=0.5, median_filter=5)
     folder = export_pipeline(checkpoint, tmp_path / "it", parts, settings)
-    stock, ours = (make_pipeline(Parts(str(folder)), variant) for variant in VARIANTS.values())
+    stock, ours = (make_pipeline(Parts(str(folder)), variant) for variant in (STOCK, Variant()))
     assert ours.median_filter == 5
     assert not hasattr(stock, "median_filter")
     for pipeline in (stock, ours):
         assert pipeline.segmentation_step == 0.5
         assert pipeline.parameters(instantiated=True)["clustering"] == settings.parameters
+
+
+@pytest.mark.filterwarnings("ignore:This processor has no native bfloat16")
+@pytest.mark.parametrize(("name", "step", "size"), [("exact", 0.1, 12), ("fast", 0.5, 2)])
+def test_speeds_have_their_step_and_size_of_clusters(checkpoint, parts, name, step, size):
+    pipeline = make_pipeline(Parts(str(checkpoint), parts / "embedding"), VARIANTS[name])
+    assert pipeline.segmentation_step == step
+    assert pipeline.clustering.min_cluster_size == size
 
 
 def test_random_parts_are_the_same_each_time():
