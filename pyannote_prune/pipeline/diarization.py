@@ -42,11 +42,13 @@ from .pyannote_repairs import (
     set_segmentation_model,
 )
 from .settings import (
+    STEP,
     check_bounds,
     check_clean_ratio,
     check_clustering,
     check_engines,
     check_median_filter,
+    check_step,
 )
 from .speed import options_at
 
@@ -133,6 +135,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         embedding_engine = embedding_engine or defaults.get("embedding_engine")
         if "segmentation_step" in defaults:
             kwargs.setdefault("segmentation_step", defaults["segmentation_step"])
+        check_step(kwargs.get("segmentation_step", STEP))
         check_median_filter(median_filter)
         check_bounds(min_speakers, max_speakers)
         check_dtype(segmentation_dtype, "segmentation_dtype")

@@ -7,6 +7,9 @@ from typing import Any
 
 from ..onnx.engines import ENGINES, TORCH, check_dtype, check_engine
 
+# pyannote.audio: step between windows, as a share of their length
+STEP = 0.1
+
 # DiariZen: size of the median filter, in frames, and share of clean speech in a window
 MEDIAN_FILTER = 11
 
@@ -71,7 +74,7 @@ class DiarizationSettings:
     parameters: dict[str, Any] = field(
         default_factory=lambda: {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
     )
-    segmentation_step: float = 0.1
+    segmentation_step: float = STEP
     segmentation_batch_size: int = 32
     embedding_batch_size: int = 32
     embedding_exclude_overlap: bool = True
@@ -89,6 +92,7 @@ class DiarizationSettings:
     embedding_engine: str | None = None
 
     def __post_init__(self) -> None:
+        check_step(self.segmentation_step)
         check_median_filter(self.median_filter)
         check_bounds(self.min_speakers, self.max_speakers)
         check_dtype(self.segmentation_dtype, "segmentation_dtype")
@@ -117,6 +121,14 @@ def check_median_filter(size: int) -> None:
         raise ValueError(
             f"`median_filter` must be an odd number of frames, found {size!r}: "
             "1 does not filter, DiariZen uses 11 (0.22 s)."
+        )
+
+
+def check_step(step: float) -> None:
+    if isinstance(step, bool) or not isinstance(step, int | float) or not 0 < step <= 1:
+        raise ValueError(
+            "`segmentation_step` must be a share of windows, above 0 and at most 1, found "
+            f"{step!r}: pyannote.audio has 0.1."
         )
 
 

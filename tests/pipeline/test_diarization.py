@@ -259,12 +259,15 @@ def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypat
         ({"median_filter": 2.5}, "`median_filter` must be an odd number"),
         ({"min_speakers": 3, "max_speakers": 2}, "`min_speakers` must be positive and at most"),
         ({"min_speakers": -1}, "`min_speakers` must be positive"),
+        ({"segmentation_step": 0}, "`segmentation_step` must be a share of windows, .*found 0"),
+        ({"segmentation_step": -0.1}, "`segmentation_step` must be a share of windows"),
+        ({"segmentation_step": 1.5}, "`segmentation_step` must be a share of windows"),
         ({"segmentation_dtype": "int8"}, "`segmentation_dtype` must be 'bfloat16' or None"),
     ],
 )
 def test_impossible_options_are_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
-        DiarizationPipeline(**arguments, **options)
+        DiarizationPipeline(**arguments | options)
 
 
 def test_median_filter_needs_a_powerset_model(arguments):

@@ -13,6 +13,7 @@ from pyannote.audio import Model, pipelines
 from ...files.messages import did_you_mean
 from ...pipeline.diarization import DiarizationPipeline, find_file
 from ...pipeline.pyannote_repairs import NoPLDA, set_embedding
+from ...pipeline.settings import STEP
 from ...pipeline.speed import SPEEDS, options_at, scale_cluster_size
 from .models import open_embedding, open_segmentation
 from .parts import Parts
@@ -40,9 +41,6 @@ VARIANTS = {
     "pyannote-prune": Variant(),
     **{name: Variant(speed=name) for name in SPEEDS},
 }
-
-# of pyannote.audio, as a share of windows
-DEFAULT_STEP = 0.1
 
 
 def choose_variants(names: Sequence[str]) -> dict[str, Variant]:
@@ -80,7 +78,7 @@ def make_pipeline(parts: Parts, variant: Variant) -> pipelines.SpeakerDiarizatio
     arguments, hyper_parameters = parts.arguments()
     arguments |= variant.options
     if (speed := variant.speed) is not None:
-        former_step = arguments.get("segmentation_step", DEFAULT_STEP)
+        former_step = arguments.get("segmentation_step", STEP)
         step = options_at(speed).get("segmentation_step", former_step)
         arguments |= {"speed": speed, "segmentation_step": step}
         clustering = scale_cluster_size(hyper_parameters["clustering"], former_step, step)
