@@ -19,6 +19,7 @@ def run(*arguments, code: int = 0) -> str:
     return " ".join(result.output.split())
 
 
+@pytest.mark.slow
 def test_checkpoint_is_converted_and_its_deviation_printed(checkpoint, tmp_path):
     path = tmp_path / "small.onnx"
     output = run("convert", checkpoint, path, "--dtype", "int8", "--licence", "MIT")
