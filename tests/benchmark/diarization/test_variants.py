@@ -17,10 +17,8 @@ from pyannote_prune.benchmark.diarization.parts import AGGLOMERATIVE, HYPER_PARA
 from pyannote_prune.benchmark.diarization.variants import VARIANTS, Variant, make_pipeline
 from pyannote_prune.files.extras import MissingExtra
 from pyannote_prune.onnx.model import ONNXSegmentation
-from pyannote_prune.pipeline.pyannote_repairs import (
-    NoPLDA,
-    get_segmentation_model,
-)
+from pyannote_prune.pipeline import NoPLDA
+from pyannote_prune.pipeline.pyannote_repairs import get_segmentation_model
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
 from pyannote_prune.segmentation.specifications import powerset_specifications
 
