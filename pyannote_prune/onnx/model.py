@@ -38,6 +38,9 @@ LENGTHS = ("receptive_field_size", "receptive_field_shift")
 
 DEFAULT = "onnxruntime"
 
+# a minute, on CPU: larger batches are hardly faster, and take more memory in proportion
+MAX_SAMPLES = 60 * SAMPLE_RATE
+
 # two windows of half a second
 EXAMPLE = np.zeros((2, 1, 8000), np.float32)
 
@@ -134,9 +137,15 @@ class ONNXSegmentation(Model):
                 f"`waveforms` must have at least {self._size} samples, found "
                 f"{waveforms.shape[2]}: pad them."
             )
-        engine = self._engine(waveforms.device.type)
-        scores = engine(waveforms.detach().float().cpu().numpy())
-        return torch.from_numpy(scores).to(waveforms.device)
+        device = waveforms.device.type
+        engine, samples = self._engine(device), waveforms.detach().float().cpu().numpy()
+        size = len(samples)
+        if device == "cpu":
+            size = max(1, MAX_SAMPLES // samples.shape[2])
+        scores = [
+            engine(samples[start : start + size]) for start in range(0, max(1, len(samples)), size)
+        ]
+        return torch.from_numpy(np.concatenate(scores)).to(waveforms.device)
 
     def in_precision(self, dtype: torch.dtype | None) -> ONNXSegmentation:
         """Open the same file with operations in another precision

@@ -51,6 +51,18 @@ def test_file_has_the_scores_and_the_geometry_of_its_model(model, path):
     assert vars(found.specifications) == vars(model.specifications)
 
 
+def test_large_batches_are_computed_a_minute_at_a_time(model, path, monkeypatch):
+    found, waveforms = ONNXSegmentation(path), torch.randn(7, 1, 8000)
+    sizes, compute = [], found._engine("cpu")
+    found._engines["cpu"] = lambda samples: sizes.append(len(samples)) or compute(samples)
+    expected = found(waveforms)
+    for seconds, parts in ((1.5, [3, 3, 1]), (0.4, [1] * 7), (3.5, [7])):
+        monkeypatch.setattr("pyannote_prune.onnx.model.MAX_SAMPLES", round(16000 * seconds))
+        sizes.clear()
+        torch.testing.assert_close(found(waveforms), expected, rtol=0, atol=1e-4)
+        assert sizes == parts
+
+
 def test_openvino_computes_the_same(model, path):
     """Whatever the order of lengths: a single frame first"""
     pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
