@@ -38,8 +38,9 @@ def speed(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Checkpoints, presets, transformers-base, transformers-large. The first one is "
-            f"the baseline of the others. Defaults to {' '.join(MODELS)}."
+            help="Checkpoints, ONNX files (with each engine), presets, transformers-base, "
+            "transformers-large. The first one is the baseline of the others. Defaults to "
+            f"{' '.join(MODELS)}."
         ),
     ] = None,
     batch: Annotated[

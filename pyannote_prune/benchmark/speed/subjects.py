@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,11 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from ...files.extras import missing_packages
 from ...files.messages import did_you_mean
+from ...files.sources import is_onnx
+from ...onnx.engines import ENGINES, EXTRA_OF, supports_dtype
+from ...onnx.model import ONNXSegmentation
 from ...segmentation.checkpoint import load_checkpoint
 from ...segmentation.model import WavLMSegmentation
 from ...segmentation.specifications import powerset_specifications
@@ -52,8 +56,8 @@ class Subject:
         return f"{self.name} {self.part} {self.dtype}"
 
 
-def load(name: str) -> WavLMSegmentation | transformers.WavLMModel:
-    """Make a preset or yardstick (random weights), or load a checkpoint
+def load(name: str) -> WavLMSegmentation | transformers.WavLMModel | ONNXSegmentation:
+    """Make a preset or yardstick (random weights), or load a checkpoint or an ONNX file
 
     Raises
     ------
@@ -65,10 +69,12 @@ def load(name: str) -> WavLMSegmentation | transformers.WavLMModel:
     if name in PRESETS:
         return load_preset(name)
     if Path(name).exists():
+        if is_onnx(name):
+            return ONNXSegmentation(name)
         return load_checkpoint(name).eval()
     known = [*PRESETS, *YARDSTICKS]
     raise ValueError(
-        f"Models must be checkpoints, or among {', '.join(known)}, found {name!r}"
+        f"Models must be checkpoints, ONNX files, or among {', '.join(known)}, found {name!r}"
         f"{did_you_mean(name, known)}."
     )
 
@@ -101,14 +107,17 @@ def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str])
     Parameters
     ----------
     name : str
-    network : WavLMSegmentation or transformers.WavLMModel
+    network : WavLMSegmentation, transformers.WavLMModel or ONNXSegmentation
+        An ONNX file is timed with each engine that is installed.
     parts : list of str
-        "encoder", "model".
+        "encoder", "model". ONNX files are whole models.
     dtypes : list of str
         Names of precisions. `transformers` always runs in float32.
     """
     if name in YARDSTICKS:
         return [Subject(name, "encoder", "float32", network, None)]
+    if isinstance(network, ONNXSegmentation):
+        return _engines(name, network.path, dtypes)
     assert isinstance(network, WavLMSegmentation)
     macs = cost(network.wavlm).macs_per_second
     return [
@@ -118,6 +127,22 @@ def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str])
         for part in parts
         for dtype in dtypes
     ]
+
+
+def _engines(name: str, path: Path, dtypes: Sequence[str]) -> list[Subject]:
+    """List engines, and their precisions, of an ONNX file"""
+    return [
+        Subject(f"{name} ({engine})", "model", dtype, _scores(path, engine, dtype), None)
+        for engine in ENGINES
+        if not missing_packages(EXTRA_OF[engine])
+        for dtype in dtypes
+        if dtype == "float32" or supports_dtype(engine, dtype)
+    ]
+
+
+def _scores(path: Path, engine: str, dtype: str) -> Callable[[Tensor], Any]:
+    model = ONNXSegmentation(path, engine=engine, dtype=None if dtype == "float32" else dtype)
+    return lambda waveforms: model(waveforms[:, None])
 
 
 def runner(model: WavLMSegmentation, part: str, dtype: str) -> Callable[[Tensor], Any]:

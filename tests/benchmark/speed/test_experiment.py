@@ -36,14 +36,14 @@ def small_products(monkeypatch):
 
 
 @pytest.fixture
-def checkpoint(tmp_path) -> str:
+def tiny(tmp_path) -> str:
     path = tmp_path / "tiny.ckpt"
     save_checkpoint(tiny_model(), path)
     return str(path)
 
 
-def test_one_row_per_part_precision_and_case(checkpoint):
-    results = measure_speed([checkpoint], [(1, 1.0), (2, 0.5)], num_rounds=1)
+def test_one_row_per_part_precision_and_case(tiny):
+    results = measure_speed([tiny], [(1, 1.0), (2, 0.5)], num_rounds=1)
     assert len(results["rows"]) == 2 * 2 * 2
     macs = cost(tiny_config()).macs_per_second
     for row in results["rows"]:
@@ -69,6 +69,16 @@ def test_same_weights_in_both_precisions():
     assert expected["log_probabilities"] == pytest.approx(difference.item())
     assert 0.9 < expected["same_decisions"] <= 1
     assert model.wavlm.inference_dtype is None
+
+
+def test_onnx_files_are_timed_with_each_engine(onnx_file):
+    pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
+    results = measure_speed([str(onnx_file)], [(1, 0.5)], ["encoder"], ["float32"], num_rounds=1)
+    names = [f"{onnx_file} ({engine})" for engine in ("onnxruntime", "openvino")]
+    assert [row["name"] for row in results["rows"]] == names
+    waveforms = speech(2, 0.5)
+    scores = [one.run(waveforms) for one in subjects("it", load(str(onnx_file)), [], ["float32"])]
+    torch.testing.assert_close(scores[0], scores[1], rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", YARDSTICKS)
@@ -133,11 +143,11 @@ def test_training_is_compared_with_three_passes(monkeypatch):
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-def test_bfloat16_is_measured_where_it_is_known(checkpoint, known, tmp_path, monkeypatch):
+def test_bfloat16_is_measured_where_it_is_known(tiny, known, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "pyannote_prune.cli.benchmark_speed.supports_bfloat16", lambda device: known
     )
-    command = ["benchmark", "speed", checkpoint, "--batch", "1", "--window", "1", "--rounds", "1"]
+    command = ["benchmark", "speed", tiny, "--batch", "1", "--window", "1", "--rounds", "1"]
     result = CliRunner().invoke(app, [*command, "--output", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert len(json.loads((tmp_path / "speed.json").read_text())["rows"]) == 1 + known
