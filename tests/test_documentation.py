@@ -12,17 +12,22 @@ from urllib.parse import unquote, urlsplit
 import lightning
 import pytest
 import torch
-from helpers import QUIET, TINY, tiny_model
+from helpers import CONFORMER, QUIET, TINY, tiny_model
+from pyannote.database import registry
+from scipy.io import wavfile
 
 import pyannote_prune
-from pyannote_prune import cost, save_checkpoint
+from pyannote_prune import cost
 from pyannote_prune.cli.lazy import COMMANDS, LazyCommand
+from pyannote_prune.segmentation import model
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
 from pyannote_prune.wavlm.config import WavLMConfig
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "tutorials").glob("*.md"))]
-NOTEBOOKS = sorted((ROOT / "tutorials").glob("*.ipynb"))
+TUTORIALS = ROOT / "tutorials"
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted(TUTORIALS.glob("*.md"))]
+NOTEBOOKS = sorted(TUTORIALS.glob("*.ipynb"))
 PUBLIC = [name for name in pyannote_prune.__all__ if not name.startswith("_")]
 
 
@@ -44,9 +49,10 @@ class Links(HTMLParser):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory) -> Path:
-    """API reference, made with the command of the README"""
+    """API reference, made with the command of tutorials/python.md"""
     folder = tmp_path_factory.mktemp("reference")
-    (command,) = re.findall(r"^python -m (pdoc .*) -o api$", PAGES[0].read_text(), flags=re.M)
+    page = (TUTORIALS / "python.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^python -m (pdoc .*) -o api$", page, flags=re.M)
     subprocess.run(
         [sys.executable, "-m", *command.split(), "-o", str(folder)], check=True, timeout=300
     )
@@ -140,29 +146,80 @@ def test_names_that_examples_import_exist(page):
                 exec(ast.unparse(node), scope)
 
 
-def test_examples_of_pruning_run_as_they_are(protocol, tmp_path, monkeypatch):
-    """With a tiny model, and fewer steps: then the model is saved in the other format"""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-    (pruning,) = (block for block in blocks if "prune(student" in block)
-    (saving,) = (block for block in blocks if "model.safetensors" in block)
+def test_readme_is_short_and_leads_to_every_tutorial():
+    """The limit keeps it within two or three screens: what is longer has a page"""
+    assert README.stat().st_size <= 10_240
+    linked = set(re.findall(r"\]\(tutorials/([^)#]+)", README.read_text(encoding="utf-8")))
+    assert {path.name for path in PAGES[2:] + NOTEBOOKS} <= linked
+
+
+def python_blocks(page: Path) -> list[str]:
+    """Python examples of a page"""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+class OneSmallStep(lightning.Trainer):
+    """Trainer of the examples, for one step on four windows"""
+
+    def __init__(self, **options):
+        few = {"max_epochs": 1, "limit_train_batches": 1, "limit_val_batches": 1}
+        super().__init__(**options | few | QUIET | {"num_sanity_val_steps": 0})
+
+    def fit(self, model):
+        model.task.batch_size = 4
+        super().fit(model)
+
+
+@pytest.fixture
+def small_examples(protocol, tmp_path, monkeypatch):
+    """Examples train a tiny WavLM, for one step, on the protocol of the tests"""
     monkeypatch.chdir(tmp_path)
-    few = {"max_epochs": 1, "limit_train_batches": 2, "limit_val_batches": 1, **QUIET}
-    trainer = lightning.Trainer
-    monkeypatch.setattr(lightning, "Trainer", lambda **options: trainer(**options | few))
-    teacher = tiny_model(
-        WavLMConfig.dense(num_layers=2, neurons=160, channels=12, **TINY), duration=8.0
+    monkeypatch.setattr(registry, "load_database", lambda path: None)
+    monkeypatch.setattr(registry, "get_protocol", lambda name, preprocessors: protocol)
+    monkeypatch.setattr(lightning, "Trainer", OneSmallStep)
+    config = WavLMConfig.dense(num_layers=2, neurons=160, channels=12, **TINY)
+    make_encoder = model.make_encoder
+    monkeypatch.setattr(
+        model,
+        "make_encoder",
+        lambda wavlm, units: make_encoder(config if isinstance(wavlm, str) else wavlm, units),
     )
-    save_checkpoint(teacher, "fine-tuned.ckpt")
-    scope = {"protocol": protocol}
-    exec(pruning, scope)
-    found = load_checkpoint("pruned.ckpt")
+    for name, value in CONFORMER.items():
+        monkeypatch.setitem(model.CONFORMER_DEFAULTS, name, value)
+
+
+@pytest.mark.parametrize("page", [README, TUTORIALS / "training.md"], ids=lambda page: page.name)
+def test_examples_of_training_and_pruning_run_as_they_are(page, small_examples):
+    """Every name is defined on the page, and training and pruning did something"""
+    scope: dict = {}
+    for block in python_blocks(page):
+        if "lightning" in block:
+            exec(block, scope)
+    teacher, found = scope["teacher"], load_checkpoint("pruned.ckpt")
     left = cost(found.wavlm).parameters / cost(teacher.wavlm).parameters
     assert left == pytest.approx(0.2, abs=0.01)
     assert scope["student"].trainer.global_step >= 1
     assert (found.wavlm.norm.weight != teacher.wavlm.norm.weight).any()
 
-    scope["model"] = found
+
+def test_example_of_a_released_model_diarizes(exported, tmp_path, monkeypatch, capsys):
+    """With a pipeline of the tests, and noise"""
+    (block,) = (block for block in python_blocks(README) if "Pipeline.from_pretrained" in block)
+    monkeypatch.chdir(tmp_path)
+    Path("pruned-pipeline").symlink_to(exported)
+    wavfile.write("conversation.wav", 16000, torch.randn(48000).mul(0.1).numpy())
+    exec(block, {})
+    assert "SPEAKER_00" in capsys.readouterr().out
+
+
+def test_example_of_safetensors_gives_the_same_model(tmp_path, monkeypatch):
+    blocks = python_blocks(TUTORIALS / "released-models.md")
+    (saving,) = (block for block in blocks if "model.safetensors" in block)
+    monkeypatch.chdir(tmp_path)
+    saved = tiny_model()
+    scope = {"model": saved}
     exec(saving, scope)
     waveforms = torch.randn(1, 1, 8000)
+    assert scope["model"] is not saved
     with torch.inference_mode():
-        assert torch.equal(scope["model"](waveforms), found(waveforms))
+        assert torch.equal(scope["model"](waveforms), saved(waveforms))

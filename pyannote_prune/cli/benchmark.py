@@ -10,7 +10,7 @@ from .benchmark_speed import speed
 from .errors import readable_errors, resumable, run_in
 
 benchmark = typer.Typer(
-    help="Measure accuracy and speed, as the README reports them",
+    help="Measure accuracy and speed, as the pages of tutorials report them",
     no_args_is_help=True,
     add_completion=False,
 )

@@ -38,7 +38,7 @@ COMMANDS = {
         "simulate",
         "Simulate conversations from recordings of single speakers (VOICES), and write a protocol",
     ),
-    "benchmark": ("benchmark", "Measure accuracy and speed, as the README reports them"),
+    "benchmark": ("benchmark", "Measure accuracy and speed, as the pages of tutorials report them"),
 }
 
 

@@ -35,7 +35,7 @@ def test_quickstart_prunes_what_it_writes(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"`seed` must be 5, as in the quickstart .*found 6"):
         quickstart(folder, seed=6)
 
-    # what the README says of that folder
+    # what tutorials/training.md says of that folder
     options = ["--protocol", PROTOCOL, "--database", str(folder / "data" / "database.yml")]
     options += ["--subset", "development", "--into", str(tmp_path / "out")]
     result = CliRunner().invoke(cli.app, ["apply", str(folder / "run" / "pipeline"), *options])
