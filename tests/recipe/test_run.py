@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 from compressed import compress, needs_ffmpeg
-from conversations import generate_conversations, made_once
+from conversations import generate_conversations
 from helpers import largest_file, tiny_model
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
-from recipes import STAGES, tiny_recipe
+from recipes import STAGES, conversations_of_all_tests, finished_recipe, tiny_recipe
 
 from pyannote_prune import cost, gate
 from pyannote_prune.files.atomic import WriteError
@@ -33,19 +33,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    folder = made_once(tmp_path_factory, "generated-conversations", generate_conversations)
-    return folder / "database.yml"
+    return conversations_of_all_tests(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def finished(data, tmp_path_factory) -> Path:
+def finished(tmp_path_factory) -> Path:
     """Folder of an undisturbed run, of which each process that runs tests has a copy"""
-
-    def train(folder: Path):
-        RecipeRun(Recipe.from_dict(tiny_recipe(data)), folder)()
-
-    original = made_once(tmp_path_factory, "finished-recipe", train)
-    return shutil.copytree(original, tmp_path_factory.mktemp("finished") / "run")
+    return shutil.copytree(
+        finished_recipe(tmp_path_factory), tmp_path_factory.mktemp("finished") / "run"
+    )
 
 
 def test_stages_leave_what_they_should(finished):

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from conversations import generate_conversations, made_once
 from helpers import CONFORMER, tiny_config
 
 from pyannote_prune.recipe.config import Recipe
+from pyannote_prune.recipe.run import RecipeRun
 
 MINIMAL = {
     "protocol": "X.SpeakerDiarization.Compound",
@@ -36,6 +38,22 @@ def tiny_recipe(database: Path, **pruning) -> dict:
         "trainer": {"accelerator": "cpu", "devices": 1},
         "export": {"oracle_clustering": True},
     }
+
+
+def conversations_of_all_tests(tmp_path_factory) -> Path:
+    """`database.yml` of generated conversations, made once for all test processes"""
+    folder = made_once(tmp_path_factory, "generated-conversations", generate_conversations)
+    return folder / "database.yml"
+
+
+def finished_recipe(tmp_path_factory) -> Path:
+    """Folder of an undisturbed run of the recipe on these, not to be changed"""
+    data = conversations_of_all_tests(tmp_path_factory)
+
+    def train(folder: Path):
+        RecipeRun(Recipe.from_dict(tiny_recipe(data)), folder)()
+
+    return made_once(tmp_path_factory, "finished-recipe", train)
 
 
 def from_dict(change: dict | None = None, **options) -> Recipe:

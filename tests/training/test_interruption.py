@@ -8,9 +8,8 @@ import sys
 import pytest
 import torch
 import yaml
-from conversations import generate_conversations
 from helpers import wait_for
-from recipes import STAGES, tiny_recipe
+from recipes import STAGES, conversations_of_all_tests, finished_recipe, tiny_recipe
 
 from pyannote_prune.cli.interruption import Interrupted, interruptible
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
@@ -88,13 +87,18 @@ def start(*arguments) -> subprocess.Popen:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
-def test_stopped_training_goes_on_as_if_undisturbed(tmp_path, devices):
+def test_stopped_training_goes_on_as_if_undisturbed(tmp_path, tmp_path_factory, devices):
     """By SIGTERM while it prunes, then by SIGINT while it distils"""
-    plain = tiny_recipe(generate_conversations(tmp_path / "data"))
+    plain = tiny_recipe(conversations_of_all_tests(tmp_path_factory))
     plain["trainer"] |= {"devices": devices, "strategy": "auto" if devices == 1 else "ddp"}
     recipe = tmp_path / "recipe.yml"
     recipe.write_text(yaml.safe_dump(plain))
-    undisturbed = start("train", recipe, "--output", tmp_path / "undisturbed")
+    runs = []
+    if devices == 1:
+        undisturbed = finished_recipe(tmp_path_factory)
+    else:
+        undisturbed = tmp_path / "undisturbed"
+        runs.append(start("train", recipe, "--output", undisturbed))
     stopped = tmp_path / "stopped"
     for stage, (signum, status) in zip(("2-prune", "3-distil"), SIGNALS, strict=True):
         process = start("train", recipe, "--output", stopped)
@@ -106,12 +110,12 @@ def test_stopped_training_goes_on_as_if_undisturbed(tmp_path, devices):
         assert f"Stopped by {signum.name}: run the same" in output
         assert not (stopped / stage / "model.ckpt").exists()
         assert not (stopped / ".lock").exists()
-    for process in (undisturbed, start("train", recipe, "--output", stopped)):
+    for process in (*runs, start("train", recipe, "--output", stopped)):
         output, _ = process.communicate(timeout=600)
         assert process.returncode == 0, output
     for stage in STAGES:
         found, expected = (
-            load_checkpoint(tmp_path / name / stage / "model.ckpt").state_dict()
-            for name in ("stopped", "undisturbed")
+            load_checkpoint(folder / stage / "model.ckpt").state_dict()
+            for folder in (stopped, undisturbed)
         )
         assert all(torch.equal(found[key], value) for key, value in expected.items()), stage
