@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -111,7 +112,6 @@ class OpenVINO:
     ) -> None:
         require_extra("openvino")
         import onnx
-        import openvino
 
         options = {
             # it would choose bfloat16 by itself on processors that have it
@@ -119,7 +119,7 @@ class OpenVINO:
             "INFERENCE_NUM_THREADS": num_threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        core = openvino.Core()
+        core = _core()
         # weights of a graph in memory are inside it
         read = core.read_model(graph, b"") if isinstance(graph, bytes) else core.read_model(graph)
         self.model = core.compile_model(read, "CPU", options)
@@ -134,6 +134,18 @@ class OpenVINO:
         # a request of its own for each call: threads may share the engine. Its memory ends with it
         found = self.model.infer_new_request([inputs])
         return np.array(found[0], copy=True)
+
+
+@cache
+def _core() -> Any:
+    """Make the runtime of OpenVINO, once for the process
+
+    2026.4: each one replaces the stack that signals are handled on. When several are freed, signals
+    are left with one that no longer exists, and the next Ctrl-C is a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 ENGINES: dict[str, type[Engine]] = {"onnxruntime": ONNXRuntime, "openvino": OpenVINO}

@@ -1,5 +1,8 @@
 """Choice of engines"""
 
+import subprocess
+import sys
+
 import pytest
 
 from pyannote_prune.files.extras import MissingExtra
@@ -38,6 +41,30 @@ def test_automatic_choice_of_onnx_files(monkeypatch, onnx_file):
     hide(monkeypatch, "openvino", "onnxruntime")
     with pytest.raises(MissingExtra, match=r"pip install 'pyannote-prune\[onnx\]'"):
         ONNXSegmentation(onnx_file, engine="auto")
+
+
+SIGNAL = """
+import gc, os, signal, sys
+from pathlib import Path
+from pyannote_prune.onnx.engines import OpenVINO
+from pyannote_prune.onnx.model import EXAMPLE
+
+first, second = (OpenVINO(Path(sys.argv[1]), "cpu", 1, EXAMPLE) for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_signals_are_handled_once_openvino_has_been_used(onnx_file):
+    pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
+    command = [sys.executable, "-c", SIGNAL, str(onnx_file)]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert process.stdout == "handled\n", process.stderr
+    assert process.returncode == 0
 
 
 def test_other_engines_are_refused(onnx_file):
