@@ -15,10 +15,10 @@ FEW = 2_000
 
 # by method: metrics whose distances are computed when needed, from embeddings or centroids
 FROM_VECTORS = {
-    "centroid": {"euclidean"},
-    "median": {"euclidean"},
-    "ward": {"euclidean"},
-    "single": {"euclidean", "cosine"},
+    "centroid": ("euclidean",),
+    "median": ("euclidean",),
+    "ward": ("euclidean",),
+    "single": ("euclidean", "cosine"),
 }
 
 
