@@ -29,6 +29,11 @@ def unit_vectors(seed: int, share_repeated: float = 0.0) -> np.ndarray:
     return vectors.astype(rng.choice([np.float32, np.float64]))
 
 
+def both(embeddings: np.ndarray, method: str, metric: str) -> list[np.ndarray]:
+    """Dendrograms of ours, and of SciPy"""
+    return [make(embeddings, method=method, metric=metric) for make in (linkage, hierarchy.linkage)]
+
+
 @pytest.fixture
 def always_from_vectors(monkeypatch):
     monkeypatch.setattr(module, "FEW", 1)
@@ -41,9 +46,7 @@ def test_dendrogram_of_different_embeddings_is_that_of_scipy(method, metric):
     """Same numbers of clusters, hence same numbers of speakers"""
     computed_otherwise = False
     for seed in range(60):
-        embeddings = unit_vectors(seed)
-        found = linkage(embeddings, method=method, metric=metric)
-        expected = hierarchy.linkage(embeddings, method=method, metric=metric)
+        found, expected = both(unit_vectors(seed), method, metric)
         assert np.array_equal(found[:, [0, 1, 3]], expected[:, [0, 1, 3]])
         np.testing.assert_allclose(found[:, 2], expected[:, 2], rtol=1e-9, atol=1e-9)
         computed_otherwise |= not np.array_equal(found, expected)
@@ -57,9 +60,7 @@ def test_clusters_of_equal_embeddings_are_those_of_scipy(method, metric):
     """Even where they are merged in another order"""
     other_order = False
     for seed in range(25):
-        embeddings = unit_vectors(seed, share_repeated=0.4)
-        found = linkage(embeddings, method=method, metric=metric)
-        expected = hierarchy.linkage(embeddings, method=method, metric=metric)
+        found, expected = both(unit_vectors(seed, share_repeated=0.4), method, metric)
         other_order |= not np.array_equal(found[:, :2], expected[:, :2])
         for threshold in (1e-3, 0.1, 0.3, 0.6, 0.9):
             one, other = (
