@@ -18,7 +18,7 @@ from ..segmentation.checkpoint import check_is_complete
 from ..segmentation.model import WavLMSegmentation
 from ..version import __version__
 from .metadata import describe
-from .network import Network
+from .network import LastState, Network
 from .precision import convert
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def check_name(path: str | Path) -> None:
         raise ValueError(f"Names of ONNX files must end in {ONNX}, found {str(path)!r}.")
 
 
-def make_graph(network: Network) -> ModelProto:
+def make_graph(network: Network | LastState) -> ModelProto:
     """Make the graph of a network, for any batch size and any number of samples"""
     # two windows of half a second: other values than 1, which PyTorch would take for constants
     waveforms = torch.zeros(2, 1, 8000)
