@@ -25,6 +25,7 @@ from ..pipeline.settings import (
 )
 from ..pruning.sparsity import OBJECTIVES
 from ..segmentation.model import WavLMSegmentation
+from ..training.augmentation import has_audio
 from ..wavlm.config import WavLMConfig
 from ..wavlm.presets import PRESETS
 from ..wavlm.units import UNITS
@@ -34,6 +35,51 @@ ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerator
 STRATEGIES = ("auto", *(s for s in StrategyRegistry.available_strategies() if s.startswith("ddp")))
 
 CONFORMER = WavLMSegmentation.CONFORMER_DEFAULTS
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise that is added to windows, from WAV files of a folder, at a ratio in dB"""
+
+    folder: Path = field(metadata={"expected": "the path of a folder of WAV files"})
+    probability: float = rule(0.5, minimum=0, maximum=1)
+    snr: tuple[float, ...] = (5.0, 20.0)
+
+    def __post_init__(self):
+        _check_range("augmentation.noise.snr", self.snr)
+
+
+@dataclass(frozen=True)
+class ImpulseResponses:
+    """Impulse responses of rooms that windows are convolved with, from WAV files of a folder"""
+
+    folder: Path = field(metadata={"expected": "the path of a folder of WAV files"})
+    probability: float = rule(0.3, minimum=0, maximum=1)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Windows of other recordings that are mixed in, with their speakers, at a ratio in dB"""
+
+    probability: float = rule(0.3, minimum=0, maximum=1)
+    snr: tuple[float, ...] = (0.0, 5.0)
+
+    def __post_init__(self):
+        _check_range("augmentation.mix.snr", self.snr)
+
+
+@dataclass(frozen=True)
+class AugmentationOptions:
+    """Augmentation of training windows, in all stages: `mix`, then `impulse_responses`, `noise`"""
+
+    noise: Noise | None = None
+    impulse_responses: ImpulseResponses | None = None
+    mix: Mix | None = None
+
+
+def _check_range(key: str, found: tuple[float, ...]):
+    if len(found) != 2 or found[0] > found[1]:
+        refuse(key, "two numbers, the lower one first", list(found))
 
 
 @dataclass(frozen=True)
@@ -102,7 +148,19 @@ class FineTune(StageOptions):
 
 
 @dataclass(frozen=True)
-class Prune(StageOptions):
+class DistillationOptions(StageOptions):
+    """Options of stages in which WavLM imitates its fine-tuned teacher
+
+    Besides the distance of hidden states (see `Pruning`), the loss may have the divergence of
+    posteriors, `output_weight` times, and the loss from references, `task_weight` times.
+    """
+
+    output_weight: float = rule(0.0, minimum=0)
+    task_weight: float = rule(0.0, minimum=0)
+
+
+@dataclass(frozen=True)
+class Prune(DistillationOptions):
     """Options of pruning, which is left out if `max_epochs` is 0
 
     WavLM imitates its fine-tuned teacher while gates close. Epochs count after the warm-up.
@@ -117,7 +175,7 @@ class Prune(StageOptions):
 
 
 @dataclass(frozen=True)
-class Distil(StageOptions):
+class Distil(DistillationOptions):
     """Options of distilling the pruned WavLM, which is left out if `max_epochs` is 0"""
 
     max_epochs: int = rule(20, minimum=0)
@@ -127,12 +185,17 @@ class Distil(StageOptions):
 
 @dataclass(frozen=True)
 class Train(StageOptions):
-    """Options of training the pruned model, which is left out if `max_epochs` is 0"""
+    """Options of training the pruned model, which is left out if `max_epochs` is 0
+
+    With `teacher_weight` above 0, posteriors of the fine-tuned model are soft targets beside
+    references.
+    """
 
     max_epochs: int = rule(20, minimum=0)
     patience: int | None = rule(5, minimum=1)
     learning_rate: float = rule(1e-3, above=0)
     wavlm_learning_rate: float = rule(2e-5, above=0)
+    teacher_weight: float = rule(0.0, minimum=0)
 
 
 @dataclass(frozen=True)
@@ -244,6 +307,7 @@ class Recipe:
     in_memory: bool = False
     max_skipped_steps: int = rule(10, minimum=0)
     conformer: dict[str, Any] = field(default_factory=dict)
+    augmentation: AugmentationOptions = AugmentationOptions()
     pruning: Pruning = Pruning()
     stages: Stages = Stages()
     trainer: TrainerOptions = TrainerOptions()
@@ -298,6 +362,7 @@ class Recipe:
             wavlm=wavlm,
             checkpoint=checkpoint,
             conformer=_conformer(recipe.conformer),
+            augmentation=_augmentation(recipe.augmentation, folder, check_files),
             export=replace(
                 recipe.export, parts=_folder_or_hub_id("export.parts", parts, folder, check_files)
             ),
@@ -341,6 +406,15 @@ def _check_relations(recipe: Recipe):
     if prune.max_epochs and prune.warm_up_epochs >= prune.max_epochs:
         expected = f"below `stages.prune.max_epochs` ({prune.max_epochs})"
         refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
+    for name in ("prune", "distil"):
+        options, pruning = getattr(recipe.stages, name), recipe.pruning
+        of_layers = (pruning.l1_weight, pruning.cosine_weight)
+        if options.max_epochs and not any((*of_layers, options.output_weight, options.task_weight)):
+            raise ValueError(
+                f"One of `pruning.l1_weight`, `pruning.cosine_weight`, `stages.{name}."
+                f"output_weight` and `stages.{name}.task_weight` must be above 0, found none: that "
+                "stage would learn nothing from its teacher."
+            )
     if isinstance(recipe.wavlm, dict) and recipe.pruning.layers:
         last, layers = len(recipe.wavlm["layers"]), recipe.pruning.layers
         if max(layers) > last:
@@ -357,6 +431,21 @@ def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
         key = "conformer.depthwise_conv_kernel_size"
         refuse(key, "odd", options.depthwise_conv_kernel_size)
     return {name: getattr(options, name) for name in given}
+
+
+def _augmentation(
+    options: AugmentationOptions, folder: Path, check_files: bool
+) -> AugmentationOptions:
+    """Resolve folders, and check that they have audio"""
+    for name in ("noise", "impulse_responses"):
+        given = getattr(options, name)
+        if given is None:
+            continue
+        path = folder / os.path.expanduser(given.folder)
+        if check_files and not has_audio(path):
+            refuse(f"augmentation.{name}.folder", "a folder with WAV files", str(path))
+        options = replace(options, **{name: replace(given, folder=path)})
+    return options
 
 
 def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,9 @@ def test_missing_key_is_named(key):
     plain = {name: value for name, value in MINIMAL.items() if name != key}
     with pytest.raises(ValueError, match=f"^Missing key `{key}`: it must be "):
         Recipe.from_dict(plain)
+    message = "^Missing key `augmentation.noise.folder`: it must be the path of a folder"
+    with pytest.raises(ValueError, match=message):
+        from_dict({"augmentation": {"noise": {}}})
 
 
 def keys(section=None, prefix: str = "") -> list[str]:
@@ -86,6 +89,10 @@ def test_nonsense_is_refused_wherever_it_is(key, wrong):
         ("max_speakers_per_chunk", 0, "an integer, at least 1, found 0."),
         ("max_speakers_per_frame", 5, r"at most `max_speakers_per_chunk` \(4\), found 5."),
         ("num_workers", -1, "an integer, at least 0, found -1."),
+        ("augmentation.noise", 1, "a dictionary or null, found 1."),
+        ("augmentation.mix.probability", 2, "a number, at least 0 and at most 1, found 2."),
+        ("augmentation.mix.snr", [5, 0], r"two numbers, the lower one first, found \[5.0, 0.0\]."),
+        ("augmentation.mix.snr", [5], r"two numbers, the lower one first, found \[5.0\]."),
         ("conformer", [], r"a dictionary, found \[\]."),
         ("conformer.dropout", 1, "a number, at least 0 and below 1, found 1."),
         ("conformer.input_dim", 30, r"a multiple of `conformer.num_heads` \(4\), found 30."),
@@ -108,6 +115,8 @@ def test_nonsense_is_refused_wherever_it_is(key, wrong):
         ("stages.train.batch_size", None, "an integer, at least 1, found nothing."),
         ("stages.train.accumulate", 0.5, "an integer, at least 1, found 0.5."),
         ("stages.train.learning_rate", "0e-3", "a number, above 0, found '0e-3'."),
+        ("stages.prune.output_weight", -1, "a number, at least 0, found -1."),
+        ("stages.train.teacher_weight", "inf", "a number, at least 0, found 'inf'."),
         ("stages.prune.clip_percentile", 101, "a number or null, above 0 and at most 100, found"),
         ("stages.prune.warm_up_epochs", 30, r"below `stages.prune.max_epochs` \(30\), found 30."),
         ("trainer.accelerator", "cuad", r"one of 'auto', .*did you mean 'cuda'\?"),
@@ -155,6 +164,16 @@ def test_checkpoint_must_exist(tmp_path):
         ValueError, match=r"must be an existing file, a folder, or a hub id.*missing"
     ):
         Recipe.from_dict(plain, tmp_path)
+
+
+def test_students_must_learn_something():
+    pruning = {"l1_weight": 0, "cosine_weight": 0}
+    stages = {"prune": {"output_weight": 1}, "distil": {"max_epochs": 0}}
+    assert from_dict({"pruning": pruning, "stages": stages})
+    stages["distil"] = {"output_weight": 0.0}
+    message = r"`stages.distil.task_weight` must be above 0, found none"
+    with pytest.raises(ValueError, match=message):
+        from_dict({"pruning": pruning, "stages": stages})
 
 
 def test_stages_without_epochs():
