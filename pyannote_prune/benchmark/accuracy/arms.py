@@ -89,6 +89,10 @@ class Arm:
         return Arm("pretrained" if self.method in ("dense", "early") else "dense", self.seed)
 
 
+# weights of ours, besides those of hidden states
+DECISIONS = {"output_weight": 1.0, "task_weight": 0.5, "teacher_weight": 0.5}
+
+
 @dataclass(frozen=True)
 class Scale:
     """Scale of the experiment: amount of data, size of models, number of steps
@@ -148,7 +152,7 @@ class Scale:
     conformer: dict[str, Any]
     num_long: int = 10
     long_durations: tuple[float, ...] = (120.0, 180.0, 240.0)
-    decisions: dict[str, float] = field(default_factory=dict)
+    decisions: dict[str, float] = field(default_factory=lambda: dict(DECISIONS))
     speeds: tuple[float, ...] = (0.8, 1.0, 1.25)
     snr: tuple[float, float] = (20.0, 40.0)
     duration: float = 4.0
