@@ -90,9 +90,15 @@ class Difference:
         return f"{self.key} (here {self.here!r}, there {self.there!r})"
 
 
-def find_differences(path: Path, content: dict[str, Any]) -> list[Difference]:
-    """Compare a request with the former one, read from a file"""
+def find_differences(
+    path: Path, content: dict[str, Any], defaults: dict[str, Any] | None = None
+) -> list[Difference]:
+    """Compare a request with the former one, read from a file
+
+    `defaults` are the values of keys that the file lacks: those of a former release, for instance.
+    """
     there, here = flatten(yaml.safe_load(path.read_text(encoding="utf-8"))), flatten(content)
+    there = flatten(defaults or {}) | there
     return [
         Difference(key, here.get(key), there.get(key))
         for key in sorted(there.keys() | here.keys())

@@ -2,5 +2,6 @@
 
 from .prune import gate, prune
 from .task import DistillationPruning
+from .teacher import DiarizationWithTeacher
 
-__all__ = ["DistillationPruning", "gate", "prune"]
+__all__ = ["DiarizationWithTeacher", "DistillationPruning", "gate", "prune"]

@@ -1,4 +1,4 @@
-"""Compare hidden states of student and teacher"""
+"""Compare student and teacher: hidden states, and posteriors"""
 
 from __future__ import annotations
 
@@ -55,6 +55,37 @@ def layer_distance(
     if l2_weight:
         distance = distance + l2_weight * F.mse_loss(student, teacher)
     return distance
+
+
+def posterior_divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """Compute the divergence KL(teacher || student) of posteriors, averaged over frames
+
+    Parameters
+    ----------
+    student, teacher : (batch_size, num_frames, num_classes) torch.Tensor
+        Log-probabilities.
+
+    Returns
+    -------
+    divergence : () torch.Tensor
+        In nats: 0 when equal.
+
+    Raises
+    ------
+    ValueError
+        If the two shapes differ.
+
+    References
+    ----------
+    Hinton et al., "Distilling the Knowledge in a Neural Network", 2015 (here, at temperature 1).
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(
+            "Posteriors of `student` and `teacher` must have the same shape, with the same "
+            f"classes, found {tuple(student.shape)} and {tuple(teacher.shape)}."
+        )
+    student, teacher = student.float(), teacher.float()
+    return F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1).mean()
 
 
 def matched_layers(num_layers: int, layers: tuple[int, ...] | None = None) -> tuple[int, ...]:

@@ -14,14 +14,13 @@ from torch import Tensor
 from torch_audiomentations.core.transforms_interface import BaseWaveformTransform
 from torchmetrics import Metric
 
-from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
-from ..segmentation.specifications import class_names, has_specifications, single_specifications
+from ..segmentation.specifications import single_specifications
 from ..training.non_finite import zero_of
-from ..training.task import ResumableDiarization
 from ..wavlm.cost import cost
 from ..wavlm.gates import gates_of
-from .distillation import layer_distance, matched_layers
+from .distillation import layer_distance, matched_layers, posterior_divergence
+from .frozen_head import frozen_head
 from .sparsity import (
     SparsityPenalty,
     check_objective,
@@ -30,18 +29,28 @@ from .sparsity import (
     expected_sparsity,
     target_at,
 )
+from .teacher import WithTeacher
 
 # name of the expected sparsity that is logged with each validation
 EXPECTED_SPARSITY = "sparsity/expected/val"
 
+# names of what checkpoints are chosen by: the distance of hidden states, or the sum of all terms
+LAYER_DISTANCE, SUM_OF_TERMS = "loss/distillation/val", "loss/total/val"
 
-class DistillationPruning(ResumableDiarization):
+
+class DistillationPruning(WithTeacher):
     """Prune WavLM while it stays close to its teacher
 
     The student, a `WavLMSegmentation` model with gates (see `gate`), learns to reproduce the hidden
-    states of its teacher, while its gates close until its expected sparsity meets a target. Only
-    WavLM is trained: the student keeps its head, and its diarization error rate is measured on the
-    development set. The student can be trained with any other task afterwards.
+    states of its teacher, while its gates close until its expected sparsity meets a target. It may
+    learn decisions as well: the posteriors of its teacher, or references. Only WavLM is trained:
+    the student keeps its head, through which gradients pass, and its diarization error rate is
+    measured on the development set. The student can be trained with any other task afterwards.
+
+    The loss is a sum of terms, plus the sparsity penalty. Each term is logged, without its weight
+    except for the first: "loss/distillation" (hidden states), "loss/output" (posteriors) and
+    "loss/task" (references), also on the development set ("loss/distillation/val" etc.). Choose
+    checkpoints by `monitor`.
 
     With `target_sparsity=None`, and a student without gates (see `prune`), nothing is pruned: the
     student is distilled.
@@ -69,6 +78,12 @@ class DistillationPruning(ResumableDiarization):
         (0, 8, 16, 24) for Large. Under `ddp`, the last one must be among them.
     l1_weight, cosine_weight : float, optional
         Weights of the L1 distance and of the cosine similarity. Default to 1.
+    output_weight : float, optional
+        Weight of the divergence KL(teacher || student) of powerset posteriors, averaged over
+        frames. Defaults to 0.
+    task_weight : float, optional
+        Weight of the loss of `pyannote.audio.tasks.SpeakerDiarization`, from references.
+        Defaults to 0.
     learning_rate : float, optional
         Learning rate of WavLM. Defaults to 2e-4.
     gate_learning_rate : float, optional
@@ -78,7 +93,7 @@ class DistillationPruning(ResumableDiarization):
         between sparsity and its target: the higher it is, the faster sparsity follows its target,
         and the further it overshoots. Defaults to `gate_learning_rate`.
     extractor_gradient : float, optional
-        Factor of the distillation gradient that reaches convolutions and their gates.
+        Factor of the gradient of all terms that reaches convolutions and their gates.
         Defaults to 1 (the implementation of the paper has 0.1).
     in_memory : bool, optional
         Keep decoded audio: 230 MB an hour, in each process that reads it. Defaults to False.
@@ -103,9 +118,7 @@ class DistillationPruning(ResumableDiarization):
     # read by `WavLMSegmentation.build`: the classifier is not trained, and must fit
     keeps_head = True
 
-    model: WavLMSegmentation
-
-    not_for_workers = (*ResumableDiarization.not_for_workers, "teacher", "dense")
+    not_for_workers = (*WithTeacher.not_for_workers, "dense")
 
     def __init__(
         self,
@@ -129,6 +142,8 @@ class DistillationPruning(ResumableDiarization):
         layers: tuple[int, ...] | None = None,
         l1_weight: float = 1.0,
         cosine_weight: float = 1.0,
+        output_weight: float = 0.0,
+        task_weight: float = 0.0,
         learning_rate: float = 2e-4,
         gate_learning_rate: float = 2e-2,
         multiplier_learning_rate: float | None = None,
@@ -136,13 +151,13 @@ class DistillationPruning(ResumableDiarization):
         in_memory: bool = False,
         folder: Path | None = None,
     ):
-        if not isinstance(teacher, WavLMSegmentation):
-            teacher = load_checkpoint(teacher)
         super().__init__(
             protocol,
+            teacher=teacher,
             cache=cache,
             duration=duration,
-            **_classes_of(teacher, max_speakers_per_chunk, max_speakers_per_frame),
+            max_speakers_per_chunk=max_speakers_per_chunk,
+            max_speakers_per_frame=max_speakers_per_frame,
             balance=balance,
             weight=weight,
             batch_size=batch_size,
@@ -163,16 +178,22 @@ class DistillationPruning(ResumableDiarization):
         check_objective(objective)
         if warm_up_epochs < 0:
             raise ValueError(f"`warm_up_epochs` must not be negative, found {warm_up_epochs}.")
+        _check_weights(
+            l1_weight=l1_weight,
+            cosine_weight=cosine_weight,
+            output_weight=output_weight,
+            task_weight=task_weight,
+        )
 
-        # not a module of the student, so that checkpoints hold the student alone
-        self.teacher = teacher.eval()
-        self.dense = cost(teacher.wavlm)
-        self.layers = matched_layers(teacher.wavlm.config.num_layers, layers)
+        self.dense = cost(self.teacher.wavlm)
+        self.layers = matched_layers(self.teacher.wavlm.config.num_layers, layers)
         self.target_sparsity = target_sparsity
         self.objective = objective
         self.warm_up_epochs = warm_up_epochs
         self.l1_weight = l1_weight
         self.cosine_weight = cosine_weight
+        self.output_weight = output_weight
+        self.task_weight = task_weight
         self.learning_rate = learning_rate
         self.gate_learning_rate = gate_learning_rate
         self.multiplier_learning_rate = multiplier_learning_rate or gate_learning_rate
@@ -182,6 +203,11 @@ class DistillationPruning(ResumableDiarization):
     def student(self) -> WavLMSegmentation:
         """Model that is trained"""
         return self.model
+
+    @property
+    def monitor(self) -> str:
+        """Name of the value to choose checkpoints by, the lower the better"""
+        return monitored_value(self.output_weight, self.task_weight)
 
     @property
     def _penalty(self) -> SparsityPenalty:
@@ -216,20 +242,23 @@ class DistillationPruning(ResumableDiarization):
         return torch.optim.AdamW(groups, weight_decay=0.0)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        """Compute distillation loss and sparsity penalty
+        """Compute the terms of the loss, and the sparsity penalty
 
         Parameters
         ----------
         batch : dict of torch.Tensor
-            "X" are waveforms, (batch_size, 1, num_samples).
+            "X" are waveforms, (batch_size, 1, num_samples), "y" are references,
+            (batch_size, num_frames, num_speakers).
         batch_idx : int
 
         Returns
         -------
         loss : {"loss": () torch.Tensor}
         """
-        distance = loss = self.distance(batch["X"])
-        self._log("loss/distillation", distance)
+        terms = self.terms(batch)
+        loss = self._sum(terms)
+        for name, term in terms.items():
+            self._log(f"loss/{name}", term)
         if self.student.trainer.world_size > 1:
             # distributed training requires a gradient for all parameters, including the head
             loss = loss + zero_of(self.student)
@@ -247,8 +276,12 @@ class DistillationPruning(ResumableDiarization):
         return {"loss": loss + penalty}
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int):
-        """Compute distance to the teacher, and diarization error rate of the student"""
-        self.student.log("loss/distillation/val", self.distance(batch["X"]), on_epoch=True)
+        """Compute terms of the loss, and diarization error rate of the student"""
+        terms = self.terms(batch)
+        for name, term in terms.items():
+            self.student.log(f"loss/{name}/val", term, on_epoch=True)
+        if self.monitor == SUM_OF_TERMS:
+            self.student.log(SUM_OF_TERMS, self._sum(terms), on_epoch=True)
         if self.target_sparsity is not None:
             self.student.log(EXPECTED_SPARSITY, self.expected_sparsity(), on_epoch=True)
         super().validation_step(batch, batch_idx)
@@ -268,15 +301,54 @@ class DistillationPruning(ResumableDiarization):
         -------
         distance : () torch.Tensor
         """
-        self.teacher.to(waveforms.device)
-        if self.teacher.training:
-            self.teacher.eval()
+        return self._layer_distance(*self._hidden_states(waveforms))
+
+    def terms(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the terms of the loss, from one pass of each encoder
+
+        Parameters
+        ----------
+        batch : dict of torch.Tensor
+            See `training_step`.
+
+        Returns
+        -------
+        terms : dict of () torch.Tensor
+            "distillation", the weighted distance of hidden states, then "output" and "task", before
+            their weights, where these are above 0.
+        """
+        student, teacher = self._hidden_states(batch["X"])
+        terms = {"distillation": self._layer_distance(student, teacher)}
+        if self.monitor == LAYER_DISTANCE:
+            return terms
+        with frozen_head(self.student):
+            scores = self.student.scores(student)
+        if self.output_weight:
+            with torch.no_grad():
+                targets = self.teacher.scores(teacher)
+            terms["output"] = posterior_divergence(scores, targets)
+        if self.task_weight:
+            terms["task"] = self.task_loss(scores, batch)
+        return terms
+
+    def _sum(self, terms: dict[str, Tensor]) -> Tensor:
+        total = terms["distillation"]
+        for name, weight in (("output", self.output_weight), ("task", self.task_weight)):
+            if weight:
+                total = total + weight * terms[name]
+        return total
+
+    def _hidden_states(self, waveforms: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Compute all hidden states of student and teacher"""
         with torch.no_grad():
-            teacher = self._select(self.teacher.wavlm(waveforms[:, 0]))
+            teacher = self.teacher_for(waveforms).wavlm(waveforms[:, 0])
         # without skipped layers: the teacher skips none
         options = {"layer_drop": 0.0, "extractor_gradient": self.extractor_gradient}
-        student = self._select(self.student.wavlm(waveforms[:, 0], **options))
-        return layer_distance(student, teacher, self.l1_weight, self.cosine_weight)
+        return self.student.wavlm(waveforms[:, 0], **options), teacher
+
+    def _layer_distance(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        selected = (self._select(student), self._select(teacher))
+        return layer_distance(*selected, self.l1_weight, self.cosine_weight)
 
     def _trained(self) -> list[nn.Parameter]:
         """List the parameters of WavLM that are trained"""
@@ -332,32 +404,21 @@ class DistillationPruning(ResumableDiarization):
         check_reachable(student, self.target_sparsity, self.dense, self.objective)
 
 
-def _classes_of(
-    teacher: WavLMSegmentation,
-    max_speakers_per_chunk: int | None,
-    max_speakers_per_frame: int | None,
-) -> dict[str, int]:
-    """Read the numbers of speakers of a teacher, which its student shares
+def monitored_value(output_weight: float, task_weight: float) -> str:
+    """Name of the value by which checkpoints are chosen: see `DistillationPruning.monitor`
 
-    Other classes would need another classifier, which is not trained.
+    It is the loss without sparsity penalty, measured on the development set.
     """
-    specifications = single_specifications(teacher) if has_specifications(teacher) else None
-    if specifications is None or specifications.powerset_max_classes is None:
+    return SUM_OF_TERMS if output_weight or task_weight else LAYER_DISTANCE
+
+
+def _check_weights(**weights: float):
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"`{name}` must be finite and not negative, found {weight!r}.")
+    if not any(weights.values()):
+        *names, last = (f"`{name}`" for name in weights)
         raise ValueError(
-            "`teacher` must be a trained diarization model with powerset classes, found "
-            f"{'no specifications' if specifications is None else specifications.problem.name}: "
-            "fine-tune it with pyannote.audio's `SpeakerDiarization` task first."
+            f"One of {', '.join(names)} and {last} must be above 0, found none: the student would "
+            "learn nothing from its teacher."
         )
-    expected = {
-        "max_speakers_per_chunk": len(class_names(specifications)),
-        "max_speakers_per_frame": specifications.powerset_max_classes,
-    }
-    given = (max_speakers_per_chunk, max_speakers_per_frame)
-    for found, (name, value) in zip(given, expected.items(), strict=True):
-        if found is not None and found != value:
-            raise ValueError(
-                f"`{name}` must be as for `teacher` ({value}), found {found}: the student keeps "
-                "the classifier of its teacher. Leave it out, or fine-tune the teacher with "
-                f"{name}={found} first."
-            )
-    return expected

@@ -102,7 +102,19 @@ class FineTune(StageOptions):
 
 
 @dataclass(frozen=True)
-class Prune(StageOptions):
+class DistillationOptions(StageOptions):
+    """Options of stages in which WavLM imitates its fine-tuned teacher
+
+    Besides the distance of hidden states (see `Pruning`), the loss may have the divergence of
+    posteriors, `output_weight` times, and the loss from references, `task_weight` times.
+    """
+
+    output_weight: float = rule(0.0, minimum=0)
+    task_weight: float = rule(0.0, minimum=0)
+
+
+@dataclass(frozen=True)
+class Prune(DistillationOptions):
     """Options of pruning, which is left out if `max_epochs` is 0
 
     WavLM imitates its fine-tuned teacher while gates close. Epochs count after the warm-up.
@@ -117,7 +129,7 @@ class Prune(StageOptions):
 
 
 @dataclass(frozen=True)
-class Distil(StageOptions):
+class Distil(DistillationOptions):
     """Options of distilling the pruned WavLM, which is left out if `max_epochs` is 0"""
 
     max_epochs: int = rule(20, minimum=0)
@@ -127,12 +139,17 @@ class Distil(StageOptions):
 
 @dataclass(frozen=True)
 class Train(StageOptions):
-    """Options of training the pruned model, which is left out if `max_epochs` is 0"""
+    """Options of training the pruned model, which is left out if `max_epochs` is 0
+
+    With `teacher_weight` above 0, posteriors of the fine-tuned model are soft targets beside
+    references.
+    """
 
     max_epochs: int = rule(20, minimum=0)
     patience: int | None = rule(5, minimum=1)
     learning_rate: float = rule(1e-3, above=0)
     wavlm_learning_rate: float = rule(2e-5, above=0)
+    teacher_weight: float = rule(0.0, minimum=0)
 
 
 @dataclass(frozen=True)
@@ -341,6 +358,15 @@ def _check_relations(recipe: Recipe):
     if prune.max_epochs and prune.warm_up_epochs >= prune.max_epochs:
         expected = f"below `stages.prune.max_epochs` ({prune.max_epochs})"
         refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
+    for name in ("prune", "distil"):
+        options, pruning = getattr(recipe.stages, name), recipe.pruning
+        of_layers = (pruning.l1_weight, pruning.cosine_weight)
+        if options.max_epochs and not any((*of_layers, options.output_weight, options.task_weight)):
+            raise ValueError(
+                f"One of `pruning.l1_weight`, `pruning.cosine_weight`, `stages.{name}."
+                f"output_weight` and `stages.{name}.task_weight` must be above 0, found none: that "
+                "stage would learn nothing from its teacher."
+            )
     if isinstance(recipe.wavlm, dict) and recipe.pruning.layers:
         last, layers = len(recipe.wavlm["layers"]), recipe.pruning.layers
         if max(layers) > last:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ..files.atomic import remove_drafts_of
 from ..files.folders import Difference, check_new, claim_new, find_differences, write_yaml
 from ..files.moved_folders import is_moved
-from .config import Recipe
+from .config import Recipe, Stages
 
 # name: title, in the order in which stages are run
 STAGES = {
@@ -37,6 +38,9 @@ FREE = (
     "trainer.num_nodes",
     "export",
 )
+
+# what stages did before there were keys to change it
+DEFAULTS = {"stages": asdict(Stages())}
 
 # keys of files and folders, which move with the folder of the recipe
 PATHS = ("database", "checkpoint", "wavlm", "export.parts")
@@ -107,7 +111,7 @@ def check_recipe(output: Path, recipe: Recipe) -> list[str]:
     ValueError
         If one does: the message names key, values, folders.
     """
-    differences = find_differences(output / RECIPE, recipe.to_dict())
+    differences = find_differences(output / RECIPE, recipe.to_dict(), DEFAULTS)
     differences = [x for x in differences if not _is_moved(x, output)]
     begun = begun_stages(output)
     refused = [(x, stages) for x in differences if (stages := _depending(x.key, begun))]

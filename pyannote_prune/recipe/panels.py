@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from ..files.atomic import atomic_write
 
 # palette of Okabe and Ito, "Color Universal Design"
-BLUE, ORANGE, LIGHT, GREY = "#0072B2", "#D55E00", "#E6E6E6", "#A6A6A6"
+BLUE, ORANGE, GREEN, LIGHT, GREY = "#0072B2", "#D55E00", "#009E73", "#E6E6E6", "#A6A6A6"
 
 
 def make_panels(widths: Sequence[float], height: float) -> tuple[Figure, Sequence[Axes]]:

@@ -18,7 +18,8 @@ from ..files.folders import write_json
 from ..files.pickles import last_checkpoint
 from ..pruning.prune import prune, with_encoder
 from ..pruning.sparsity import expected_sparsity, meet_target
-from ..pruning.task import EXPECTED_SPARSITY, DistillationPruning
+from ..pruning.task import EXPECTED_SPARSITY, DistillationPruning, monitored_value
+from ..pruning.teacher import DiarizationWithTeacher
 from ..segmentation.checkpoint import load_checkpoint, save_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..training.average import average_checkpoints
@@ -271,7 +272,9 @@ class DiarizationRun(StageRun):
 class DistillationRun(StageRun):
     """Stage that trains WavLM to imitate its teacher"""
 
-    monitor = "loss/distillation/val"
+    def __init__(self, context: Context):
+        super().__init__(context)
+        self.monitor = monitored_value(self.options.output_weight, self.options.task_weight)
 
     @property
     @abstractmethod
@@ -288,6 +291,8 @@ class DistillationRun(StageRun):
             layers=pruning.layers,
             l1_weight=pruning.l1_weight,
             cosine_weight=pruning.cosine_weight,
+            output_weight=self.options.output_weight,
+            task_weight=self.options.task_weight,
             extractor_gradient=pruning.extractor_gradient,
             learning_rate=self.options.learning_rate,
             **self.target,
@@ -367,6 +372,16 @@ class TrainRun(DiarizationRun):
 
     def start(self, models: Models) -> WavLMSegmentation:
         return twin(models[-1], **self.learning_rates)
+
+    def task(self, models: Models) -> ResumableDiarization:
+        if not self.options.teacher_weight:
+            return super().task(models)
+        return DiarizationWithTeacher(
+            self.context.protocol,
+            **self.data_options(),
+            teacher=models[0],
+            teacher_weight=self.options.teacher_weight,
+        )
 
 
 # in the order in which they are run

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from .panels import BLUE, GREY, ORANGE, label_panel, make_panels, save_figure
+from .panels import BLUE, GREEN, GREY, ORANGE, label_panel, make_panels, save_figure
 
 PANEL, CHARACTER = 4.0, 0.07  # inches: width of a panel, of a letter
 
@@ -23,8 +23,10 @@ PANELS = {"Loss": 1, "Sparsity (%)": 100, "Diarization error rate (%)": 100}
 CURVES = {
     "loss/train": ("Loss", "training", "#8CC4E3", 1.4),
     "loss/distillation": ("Loss", "distillation, training", "#F3B68C", 1.4),
+    "loss/output": ("Loss", "output, training", "#99D8C7", 1.4),
     "loss/val": ("Loss", "validation", BLUE, 1.4),
     "loss/distillation/val": ("Loss", "distillation, validation", ORANGE, 1.4),
+    "loss/output/val": ("Loss", "output, validation", GREEN, 1.4),
     "sparsity/target": ("Sparsity (%)", "target", "#CCCCCC", 5),
     "sparsity/expected": ("Sparsity (%)", "expected", BLUE, 1.4),
     "DiarizationErrorRate": ("Diarization error rate (%)", "validation", BLUE, 1.4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -244,7 +244,21 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         scores : (batch_size, num_frames, num_classes) torch.Tensor
         """
         self._check_waveforms(waveforms)
-        outputs = self.head.mix(self.wavlm(waveforms[:, 0]), self.layer_weights)
+        return self.scores(self.wavlm(waveforms[:, 0]))
+
+    def scores(self, hidden_states: Sequence[Tensor]) -> Tensor:
+        """Pass hidden states of WavLM through the head
+
+        Parameters
+        ----------
+        hidden_states : sequence of (batch_size, num_frames, embed_dim) torch.Tensor
+            All of them: `model.scores(model.wavlm(waveforms[:, 0]))` is `model(waveforms)`.
+
+        Returns
+        -------
+        scores : (batch_size, num_frames, num_classes) torch.Tensor
+        """
+        outputs = self.head.mix(hidden_states, self.layer_weights)
         # (batch_size, num_frames, embed_dim)
 
         if self.head.projection:

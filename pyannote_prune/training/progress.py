@@ -10,7 +10,12 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 # logged values of an epoch, and their names in text
-LOSSES = {"loss/distillation/val": "distillation loss", "loss/val": "validation loss"}
+LOSSES = {
+    "loss/distillation/val": "distillation loss",
+    "loss/output/val": "output divergence",
+    "loss/total/val": "total loss",
+    "loss/val": "validation loss",
+}
 PERCENTAGES = {"DiarizationErrorRate": "DER", "sparsity/expected/val": "sparsity"}
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyannote_prune.pruning.distillation import layer_distance, matched_layers
+from pyannote_prune.pruning.distillation import layer_distance, matched_layers, posterior_divergence
 
 
 def student_and_teacher():
@@ -48,6 +48,27 @@ def test_equal_layers_are_at_minus_one():
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r"same shape, found \(1, 2, 3, 4\) and \(1, 2, 3, 5\)"):
         layer_distance(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 5))
+
+
+def test_divergence_is_that_of_torch_distributions():
+    for num_classes in (2, 7, 11):
+        student, teacher = (3 * torch.randn(2, 3, 20, num_classes)).log_softmax(-1)
+        found = posterior_divergence(student, teacher)
+        categorical = torch.distributions.Categorical
+        both = categorical(logits=teacher), categorical(logits=student)
+        assert found.item() == pytest.approx(
+            torch.distributions.kl_divergence(*both).mean().item(), rel=1e-5
+        )
+        # not the other way round, and least when equal
+        assert found.item() != pytest.approx(
+            posterior_divergence(teacher, student).item(), rel=0.01
+        )
+        assert posterior_divergence(teacher, teacher).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_divergence_needs_the_same_classes():
+    with pytest.raises(ValueError, match=r"same classes, found \(1, 2, 7\) and \(1, 2, 11\)"):
+        posterior_divergence(torch.zeros(1, 2, 7), torch.zeros(1, 2, 11))
 
 
 @pytest.mark.parametrize(("num_layers", "expected"), [(2, (0, 1, 2)), (4, (0, 1, 3, 4))])

@@ -24,6 +24,7 @@ from pyannote_prune.pruning.sparsity import expected_sparsity
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
 from pyannote_prune.segmentation.head import Head, LinearOptions, LSTMOptions
 from pyannote_prune.segmentation.specifications import powerset_specifications
+from pyannote_prune.training.task import ResumableDiarization
 from pyannote_prune.wavlm.gates import gates_of
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -91,11 +92,21 @@ def test_task_is_among_those_of_pyannote():
 
 def test_fit_logs_what_is_needed_to_watch_it(protocol, teacher):
     options = {"limit_train_batches": 2}
-    trainer, *_ = fit(protocol, teacher, max_steps=2, trainer_options=options)
     names = ["loss/distillation", "loss/sparsity", "sparsity/expected", "sparsity/target"]
     names += ["lambda/1", "lambda/2", "loss/distillation/val", "loss/val", "DiarizationErrorRate"]
-    for name in names:
-        assert torch.isfinite(trainer.callback_metrics[name]), name
+    decisions = ["loss/output", "loss/task", "loss/output/val", "loss/task/val", "loss/total/val"]
+    for weights, expected in (({}, names), (DECISIONS, names + decisions)):
+        trainer, student, _ = fit(protocol, teacher, 2, trainer_options=options, **weights)
+        logged = trainer.callback_metrics
+        for name in expected:
+            assert torch.isfinite(logged[name]), name
+        assert weights or not logged.keys() & {*decisions}
+        assert student.task.monitor in logged
+    total = logged["loss/distillation/val"] + 0.7 * logged["loss/output/val"]
+    total += 0.3 * logged["loss/task/val"]
+    assert logged[student.task.monitor].item() == pytest.approx(total.item(), rel=1e-5)
+    # the head is not trained: its loss is that of validation, whichever way it was computed
+    assert logged["loss/task/val"].item() == pytest.approx(logged["loss/val"].item(), rel=1e-5)
 
 
 def test_sparsity_follows_the_target_and_the_head_stays(protocol, teacher):
@@ -112,12 +123,16 @@ def test_sparsity_follows_the_target_and_the_head_stays(protocol, teacher):
     assert all(parameter.requires_grad for parameter in pruned.classifier.parameters())
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+# of the terms that a student may learn besides hidden states
+DECISIONS = {"output_weight": 0.7, "task_weight": 0.3}
+
+
+@pytest.mark.parametrize(("num_workers", "weights"), [(0, DECISIONS), (2, {})])
 def test_interrupted_training_matches_an_uninterrupted_one(
-    protocol, teacher, tmp_path, num_workers
+    protocol, teacher, tmp_path, num_workers, weights
 ):
     """Stopped in the middle of an epoch, and after it"""
-    options = {"num_workers": num_workers}
+    options = {"num_workers": num_workers, **weights}
     trainer, student, steps = fit(protocol, teacher, 25, tmp_path / "whole", **options)
     assert trainer.num_training_batches < 22
     for stop in (5, 22):
@@ -147,14 +162,67 @@ def test_other_heads_resume_as_well(protocol, tmp_path, head):
     model.specifications = tiny_model().specifications
     model.setup()
     save_checkpoint(model, tmp_path / "teacher.ckpt")
-    _, student, steps = fit(protocol, tmp_path / "teacher.ckpt", 7, tmp_path)
+    _, student, steps = fit(protocol, tmp_path / "teacher.ckpt", 7, tmp_path, **DECISIONS)
     path = tmp_path / "step=5.ckpt"
-    _, resumed, rest = fit(protocol, tmp_path / "teacher.ckpt", 7, ckpt_path=path)
+    _, resumed, rest = fit(protocol, tmp_path / "teacher.ckpt", 7, ckpt_path=path, **DECISIONS)
     assert rest == steps[5:]
     expected = student.state_dict()
     assert all(torch.equal(value, expected[k]) for k, value in resumed.state_dict().items())
     for name, value in model.state_dict().items():
         assert name.startswith("wavlm.") or torch.equal(expected[name], value), name
+
+
+def prepared(protocol, teacher, **options) -> DistillationPruning:
+    """Task of a student with gates that are drawn, ready for its steps, without a trainer"""
+    student = make_student(teacher).train()
+    task = student.task = make_task(protocol, teacher, **options)
+    task.prepare_data()
+    student.setup()
+    task.setup_loss_func()
+    return task
+
+
+def random_batch() -> dict:
+    speakers = (torch.rand(2, 3, 3) > 0.5).repeat_interleave(33, dim=1)
+    return {"X": torch.randn(2, 1, 32_000), "y": speakers.to(torch.uint8)}
+
+
+@pytest.mark.parametrize("weights", [{"output_weight": 1.0}, {"task_weight": 1.0}])
+def test_decisions_train_wavlm_through_a_head_that_does_not_change(protocol, teacher, weights):
+    """Even in training mode: it has a dropout of 0.1, and a batch normalization"""
+    task = prepared(protocol, teacher, l1_weight=0, cosine_weight=0, **weights)
+    student, batch = task.student, random_batch()
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    modes = {name: module.training for name, module in student.named_modules()}
+    flags = {name: p.requires_grad for name, p in student.named_parameters()}
+    task._sum(task.terms(batch)).backward()
+    reached = {name for name, p in student.named_parameters() if p.grad is not None}
+    assert reached
+    assert all(name.startswith("wavlm.") for name in reached)
+    assert any(name.endswith("log_alpha") for name in reached)
+    assert all(torch.equal(value, before[name]) for name, value in student.state_dict().items())
+    assert {name: module.training for name, module in student.named_modules()} == modes
+    assert {name: p.requires_grad for name, p in student.named_parameters()} == flags
+    # the same would not hold for the head as it is
+    student(batch["X"]).sum().backward()
+    assert student.classifier.weight.grad is not None
+    assert any((value != before[name]).any() for name, value in student.state_dict().items())
+
+
+def test_terms_are_those_of_models_run_one_by_one(protocol, teacher):
+    task = prepared(protocol, teacher, **DECISIONS)
+    batch, reference = random_batch(), load_checkpoint(teacher)
+    # gates that are not drawn
+    student = task.student.eval()
+    found = {name: term.item() for name, term in task.terms(batch).items()}
+    scores, targets = student(batch["X"]), reference(batch["X"])
+    expected = (targets.exp() * (targets - scores)).sum(-1).mean().item()
+    assert found["output"] == pytest.approx(expected, rel=1e-4)
+    assert found["output"] > 1e-4
+    assert found["distillation"] == task.distance(batch["X"]).item()
+    student.log = lambda *args, **options: None
+    loss = super(ResumableDiarization, task).training_step(batch, 0)["loss"]
+    assert found["task"] == loss.item()
 
 
 def test_checkpoint_holds_the_student_alone(protocol, teacher, tmp_path):
@@ -353,6 +421,9 @@ def test_misfits_are_refused_before_training(protocol, teacher):
         ({"objective": "flops"}, "`objective` must be one of"),
         ({"layers": (0, 3)}, "`layers` must be different indices from 0 to 2"),
         ({"warm_up_epochs": -1}, "`warm_up_epochs` must not be negative"),
+        ({"output_weight": -0.5}, "`output_weight` must be finite and not negative, found -0.5"),
+        ({"task_weight": math.nan}, "`task_weight` must be finite and not negative, found nan"),
+        ({"l1_weight": 0, "cosine_weight": 0}, "`task_weight` must be above 0, found none"),
     ],
 )
 def test_impossible_options_are_refused(protocol, teacher, options, message):

@@ -86,8 +86,12 @@ recipes = st.fixed_dictionaries(
             prune=stages(
                 max_epochs=counts(6), warm_up_epochs=st.integers(0, 5), gate_learning_rate=numbers()
             ),
-            distil=stages(max_epochs=counts(0)),
-            train=stages(max_epochs=counts(), wavlm_learning_rate=numbers()),
+            distil=stages(
+                max_epochs=counts(0), output_weight=st.floats(0, 9), task_weight=st.floats(0, 9)
+            ),
+            train=stages(
+                max_epochs=counts(), wavlm_learning_rate=numbers(), teacher_weight=st.floats(0, 9)
+            ),
         ),
         "trainer": some(
             accelerator=st.sampled_from(["auto", "cpu", "gpu"]),
@@ -151,13 +155,13 @@ def test_values_of_the_paper_are_the_defaults():
         "clip_percentile": 90.0,
     }
     supervised = common | {"learning_rate": 1e-3, "wavlm_learning_rate": 2e-5}
-    imitation = common | {"learning_rate": 2e-4}
+    imitation = common | {"learning_rate": 2e-4, "output_weight": 0.0, "task_weight": 0.0}
     gates = {"warm_up_epochs": 5, "gate_learning_rate": 2e-2, "multiplier_learning_rate": None}
     assert asdict(recipe.stages) == {
         "fine_tune": supervised | {"max_epochs": 100, "patience": 10},
         "prune": imitation | gates | {"max_epochs": 30, "patience": 5},
         "distil": imitation | {"max_epochs": 20, "patience": None},
-        "train": supervised | {"max_epochs": 20, "patience": 5},
+        "train": supervised | {"max_epochs": 20, "patience": 5, "teacher_weight": 0.0},
     }
     assert list(asdict(recipe.stages)) == ["fine_tune", "prune", "distil", "train"]
 

@@ -108,6 +108,8 @@ def test_nonsense_is_refused_wherever_it_is(key, wrong):
         ("stages.train.batch_size", None, "an integer, at least 1, found nothing."),
         ("stages.train.accumulate", 0.5, "an integer, at least 1, found 0.5."),
         ("stages.train.learning_rate", "0e-3", "a number, above 0, found '0e-3'."),
+        ("stages.prune.output_weight", -1, "a number, at least 0, found -1."),
+        ("stages.train.teacher_weight", "inf", "a number, at least 0, found 'inf'."),
         ("stages.prune.clip_percentile", 101, "a number or null, above 0 and at most 100, found"),
         ("stages.prune.warm_up_epochs", 30, r"below `stages.prune.max_epochs` \(30\), found 30."),
         ("trainer.accelerator", "cuad", r"one of 'auto', .*did you mean 'cuda'\?"),
@@ -155,6 +157,16 @@ def test_checkpoint_must_exist(tmp_path):
         ValueError, match=r"must be an existing file, a folder, or a hub id.*missing"
     ):
         Recipe.from_dict(plain, tmp_path)
+
+
+def test_students_must_learn_something():
+    pruning = {"l1_weight": 0, "cosine_weight": 0}
+    stages = {"prune": {"output_weight": 1}, "distil": {"max_epochs": 0}}
+    assert from_dict({"pruning": pruning, "stages": stages})
+    stages["distil"] = {"output_weight": 0.0}
+    message = r"`stages.distil.task_weight` must be above 0, found none"
+    with pytest.raises(ValueError, match=message):
+        from_dict({"pruning": pruning, "stages": stages})
 
 
 def test_stages_without_epochs():

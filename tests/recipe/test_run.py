@@ -20,7 +20,7 @@ from pyannote_prune import cost, gate
 from pyannote_prune.files.atomic import WriteError
 from pyannote_prune.files.folders import write_yaml
 from pyannote_prune.recipe.config import Recipe
-from pyannote_prune.recipe.folder import claim_recipe
+from pyannote_prune.recipe.folder import check_recipe, claim_recipe
 from pyannote_prune.recipe.run import RecipeRun
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
 from pyannote_prune.training.best_checkpoints import Near
@@ -112,6 +112,35 @@ def test_stages_without_epochs_are_left_out(data, tmp_path):
     assert list(run()) == ["fine_tune"]
     assert [path.name for path in sorted((tmp_path / "run").glob("?-*"))] == ["1-fine-tune"]
     assert run.final.is_file()
+
+
+def test_tasks_of_stages_learn_what_the_recipe_says(data, finished, tmp_path):
+    """Hidden states, decisions of the teacher, and references"""
+    teacher = load_checkpoint(finished / "1-fine-tune" / "model.ckpt")
+    weights = {"output_weight": 0.5, "task_weight": 0.25}
+    plain = tiny_recipe(data, layers=[0, 1, 2])
+    for name, stage in (("prune", weights), ("train", {"teacher_weight": 2.0})):
+        plain["stages"][name] |= stage
+    run = RecipeRun(Recipe.from_dict(plain), tmp_path / "run")
+    prune, distil, train = run.later_stages
+    for stage, (output_weight, task_weight) in ((prune, (0.5, 0.25)), (distil, (0, 0))):
+        task = stage.task([teacher])
+        assert (task.output_weight, task.task_weight) == (output_weight, task_weight)
+        assert (task.teacher, task.layers) == (teacher, (0, 1, 2))
+        assert stage.monitor == task.monitor
+    assert (prune.monitor, distil.monitor) == ("loss/total/val", "loss/distillation/val")
+    task = train.task([teacher])
+    assert (task.teacher, task.teacher_weight) == (teacher, 2.0)
+    # a folder of a former release says nothing about them
+    folder = shutil.copytree(finished, tmp_path / "former")
+    former = yaml.safe_load((folder / "recipe.yml").read_text())
+    for stage in former["stages"].values():
+        for name in ("output_weight", "task_weight", "teacher_weight"):
+            stage.pop(name, None)
+    write_yaml(former, folder / "recipe.yml")
+    assert check_recipe(folder, Recipe.from_dict(tiny_recipe(data))) == []
+    with pytest.raises(ValueError, match=r"teacher_weight \(here 2.0, there 0.0\)"):
+        check_recipe(folder, run.recipe)
 
 
 def test_folder_of_another_recipe_is_refused_and_left_alone(data, finished):

@@ -80,6 +80,8 @@ def main():
         teacher=teacher,
         target_sparsity=0.5,
         warm_up_epochs=1,
+        output_weight=0.5,
+        task_weight=0.2,
     )
     skip = SkipNonFinite(maximum=1)
     options = {

@@ -1,5 +1,6 @@
 """Small models, and comparisons"""
 
+import copy
 import os
 import resource
 import subprocess
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pyannote_prune import DistillationPruning, WavLMConfig, WavLMSegmentation, gate
+from pyannote_prune.pruning.teacher import DiarizationWithTeacher
 from pyannote_prune.segmentation.specifications import powerset_specifications
 from pyannote_prune.training.task import ResumableDiarization
 
@@ -32,6 +34,8 @@ QUIET = {
     "enable_progress_bar": False,
     "enable_model_summary": False,
 }
+# of `tiny_trainee`, and their names
+KINDS = {False: "diarization", True: "pruning", "decisions": "decisions", "teacher": "teacher"}
 LARGE_STYLE = {"conv_norm": "layer", "norm_first": True, "normalize_waveform": True}
 
 
@@ -49,11 +53,21 @@ def tiny_model(config: WavLMConfig | None = None, duration: float = 2.0) -> WavL
     return model.eval()
 
 
-def tiny_trainee(protocol, pruning: bool, model: WavLMSegmentation, **options):
-    """Same model with a task: diarization, or (once it has gates) pruning"""
-    if not pruning:
+def tiny_trainee(protocol, kind: bool | str, model: WavLMSegmentation, **options):
+    """Same model with a task: diarization, or (once it has gates) pruning
+
+    The kind may also be "decisions" (pruning, which learns posteriors and references as well), or
+    "teacher" (diarization, with a teacher).
+    """
+    if not kind:
         model.task = ResumableDiarization(protocol, **options)
         return model
+    if kind == "teacher":
+        student = copy.deepcopy(model)
+        student.task = DiarizationWithTeacher(protocol, teacher=model, **options)
+        return student
+    if kind == "decisions":
+        options |= {"output_weight": 0.5, "task_weight": 0.2}
     student = gate(model)
     student.task = DistillationPruning(
         protocol, teacher=model, target_sparsity=0.5, warm_up_epochs=1, **options

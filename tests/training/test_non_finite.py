@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conversations import generate_conversations
-from helpers import QUIET, tiny_model, tiny_trainee
+from helpers import KINDS, QUIET, tiny_model, tiny_trainee
 from pyannote.database import FileFinder, registry
 from scipy.io import wavfile
 
@@ -48,7 +48,7 @@ def differ(one, other) -> bool:
     return any(not torch.equal(value, other[0][key]) for key, value in one[0].items())
 
 
-def train(protocol, spoil: Spoil, maximum: int, num_steps: int = 10, pruning: bool = False):
+def train(protocol, spoil: Spoil, maximum: int, num_steps: int = 10, pruning: bool | str = False):
     lightning.seed_everything(0, verbose=False)
     model = tiny_trainee(protocol, pruning, tiny_model(), **OPTIONS)
     skip = SkipNonFinite(maximum)
@@ -64,7 +64,7 @@ def train(protocol, spoil: Spoil, maximum: int, num_steps: int = 10, pruning: bo
     return skip
 
 
-@pytest.mark.parametrize("pruning", [False, True], ids=["diarization", "pruning"])
+@pytest.mark.parametrize("pruning", KINDS, ids=KINDS.get)
 @pytest.mark.parametrize("how", ["waveforms", "gradients"])
 def test_bad_steps_change_nothing_and_others_do(protocol, how, pruning, caplog):
     spoil = Spoil(how)

@@ -3,7 +3,7 @@
 import lightning
 import pytest
 import torch
-from helpers import LARGE_STYLE, QUIET, tiny_config, tiny_model, tiny_trainee
+from helpers import KINDS, LARGE_STYLE, QUIET, tiny_config, tiny_model, tiny_trainee
 
 from pyannote_prune import gate
 from pyannote_prune.training.non_finite import SkipNonFinite
@@ -62,7 +62,7 @@ def test_odd_waveforms_give_finite_losses(protocol, pruning, large, kind):
     fit(protocol, pruning, large, kind)
 
 
-@pytest.mark.parametrize("pruning", [False, True], ids=["diarization", "pruning"])
+@pytest.mark.parametrize("pruning", KINDS, ids=KINDS.get)
 @pytest.mark.parametrize("large", [False, True], ids=["base", "large"])
 def test_bfloat16_trains(protocol, pruning, large):
     model = fit(protocol, pruning, large, precision="bf16-mixed")

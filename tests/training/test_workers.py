@@ -45,11 +45,12 @@ def trainees(protocol) -> dict:
     return {
         "diarization": tiny_trainee(protocol, False, tiny_model(), **options),
         "pruning": tiny_trainee(protocol, True, tiny_model(), **options),
+        "teacher": tiny_trainee(protocol, "teacher", tiny_model(), **options),
         "voices": voices,
     }
 
 
-@pytest.mark.parametrize("kind", ["diarization", "pruning", "voices"])
+@pytest.mark.parametrize("kind", ["diarization", "pruning", "teacher", "voices"])
 def test_samples_of_spawned_workers_are_those_of_the_training(protocol, kind, spawning):
     model = start(trainees(protocol)[kind])
     loader, val_loader = model.task.train_dataloader(), model.task.val_dataloader()
