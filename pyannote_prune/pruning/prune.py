@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..segmentation.cost import model_cost
 from ..segmentation.gating import attach_model_gates, remove_model_gates
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.parts import with_parts
 from ..segmentation.units import refuse_head_units
-from ..wavlm.cost import cost
+from ..wavlm.cost import Cost, cost
 from ..wavlm.encoder import WavLM
 from ..wavlm.gating import attach_gates, remove_gates
-from .scope import Prunable, check_scope
+from .scope import Prunable, check_scope, dense_cost, in_scope
 from .sparsity import meet_target
 
 
@@ -89,12 +88,35 @@ def prune(
         return remove_gates(model)
     if target_sparsity is not None and model.units:
         check_scope(scope, model.head_units)
-        if scope == "model":
-            model = meet_target(model, target_sparsity, model_cost(model), objective)
-        else:
-            wavlm = meet_target(model.wavlm, target_sparsity, cost(model.wavlm), objective)
-            model = with_parts(model, wavlm)
+        dense = dense_cost(in_scope(model, scope))
+        return prune_to(model, target_sparsity, dense, objective, scope)
     return remove_model_gates(model)
+
+
+def prune_to(
+    model: WavLMSegmentation,
+    target_sparsity: float,
+    dense: Cost[int],
+    objective: str = "parameters",
+    scope: str = "wavlm",
+) -> WavLMSegmentation:
+    """Choose the units that stay, to meet a target, and remove the others
+
+    Parameters
+    ----------
+    model : WavLMSegmentation
+        Not modified. Must have gates.
+    target_sparsity, objective, scope
+        See `prune`.
+    dense : Cost
+        Cost of what `target_sparsity` is a fraction of: that of a model before several prunings,
+        for instance.
+    """
+    if scope == "model":
+        met = meet_target(model, target_sparsity, dense, objective)
+    else:
+        met = with_parts(model, meet_target(model.wavlm, target_sparsity, dense, objective))
+    return remove_model_gates(met)
 
 
 def with_encoder(

@@ -155,6 +155,11 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         """Units that have gates: those of WavLM, then those of the head"""
         return (*self.wavlm.units, *self.head_units)
 
+    def head_parameters(self) -> list[nn.Parameter]:
+        """List the parameters outside of WavLM, without those that a task added"""
+        others = ("wavlm", *TASK_MODULES)
+        return [p for name, p in self.named_parameters() if name.split(".", 1)[0] not in others]
+
     @TASK.setter
     def task(self, task: Task | None) -> None:
         """Assign another task, and remove the modules that the previous one added to the model"""

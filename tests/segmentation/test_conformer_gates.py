@@ -65,7 +65,7 @@ def gated(draw) -> tuple[dict, tuple[str, ...]]:
     return head.conformer, units
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(gated(), st.integers(0, 2**31), st.sampled_from([0.5, 3.0, 10.0]), st.booleans())
 def test_pruned_conformer_matches_gated_one(case, seed, spread, double):
     """Outputs, and gradients with respect to inputs"""
@@ -83,7 +83,7 @@ def test_pruned_conformer_matches_gated_one(case, seed, spread, double):
         assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max().clamp(min=0.1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(conformers(pruned=False), st.integers(0, 2**31))
 def test_open_gates_leave_the_conformer_of_torchaudio(options, seed):
     """In training mode too, where normalizations learn the same statistics"""
@@ -251,7 +251,10 @@ def test_units_that_there_are_not_are_refused(make, units, message):
     [
         ({"layers": 3}, "`conformer.layers` must be a list of 1 dictionaries.*found 3"),
         ({"layers": []}, "`conformer.layers` must be a list of 1 dictionaries"),
-        ({"layers": [NO_HEAD | {"heads": -1}]}, r"`conformer.layers\[0\].heads` must be an integer"),
+        (
+            {"layers": [NO_HEAD | {"heads": -1}]},
+            r"`conformer.layers\[0\].heads` must be an integer",
+        ),
         ({"layers": [{"heads": 3}]}, r"Missing key `conformer.layers\[0\].first_neurons`"),
         ({"layers": [NO_HEAD], "num_heads": 3}, r"`conformer.input_dim` must be a multiple .*3"),
         (

@@ -9,7 +9,7 @@ from strategies import heads
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pyannote_prune import Cost, WavLMSegmentation, cost, gate, prune
+from pyannote_prune import WavLMSegmentation, cost, gate, prune
 from pyannote_prune.segmentation.cost import (
     expected_model_cost,
     head_cost_per_part,
@@ -50,12 +50,12 @@ def test_operations_are_those_that_pytorch_counts(head):
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         # without the encoder, whose convolutions see other numbers of frames
         states = [torch.randn(1, 49, CONFIG.embed_dim)] * (CONFIG.num_layers + 1)
-        model.classify(states)
+        model.scores(states)
     expected = sum(part.macs_per_second for part in head_cost_per_part(model).values())
     assert counter.get_total_flops() == 2 * expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(heads(CONFIG.embed_dim), st.integers(0, 2**31))
 def test_expected_cost_with_saturated_gates_is_the_count(head, seed):
     units = tuple(HEAD_UNITS)
@@ -81,12 +81,6 @@ def test_expected_cost_decreases_with_every_gate_of_the_head():
     assert len(gates_of(gated)) == 16
     for gates in gates_of(gated):
         assert (gates.log_alpha.grad > 0).all()
-
-
-def test_head_of_diarizen_has_the_published_size():
-    """Han et al. (Interspeech 2025): 6.1 million parameters outside of WavLM"""
-    parts = head_cost_per_part(WavLMSegmentation(CONFIG, head=Head()))
-    assert sum(parts.values(), start=Cost(0, 0)).parameters == pytest.approx(6.1e6, rel=0.1)
 
 
 def test_gates_count_nothing():
