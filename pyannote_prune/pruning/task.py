@@ -17,6 +17,7 @@ from torchmetrics import Metric
 
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.specifications import single_specifications
+from ..training.augmentation import Mixing
 from ..training.non_finite import zero_of
 from ..wavlm.gates import gates_of
 from .distillation import layer_distance, matched_layers, posterior_divergence
@@ -106,6 +107,8 @@ class DistillationPruning(WithTeacher):
         Keep decoded audio: 230 MB an hour, in each process that reads it. Defaults to False.
     folder : Path, optional
         Folder of prepared data, which all machines share. Defaults to a temporary file.
+    mixing : Mixing, optional
+        Mix windows with speakers of other recordings. Defaults to no mixing.
 
     Raises
     ------
@@ -158,6 +161,7 @@ class DistillationPruning(WithTeacher):
         extractor_gradient: float = 1.0,
         in_memory: bool = False,
         folder: Path | None = None,
+        mixing: Mixing | None = None,
     ):
         super().__init__(
             protocol,
@@ -175,6 +179,7 @@ class DistillationPruning(WithTeacher):
             metric=metric,
             in_memory=in_memory,
             folder=folder,
+            mixing=mixing,
         )
         if not self.has_validation:
             raise ValueError(

@@ -27,6 +27,7 @@ from ..pruning.scope import SCOPES
 from ..pruning.sparsity import OBJECTIVES
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.units import HEAD_UNITS, MODEL_UNITS
+from ..training.augmentation import has_audio
 from ..wavlm.config import WavLMConfig
 from ..wavlm.presets import PRESETS
 
@@ -35,6 +36,51 @@ ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerator
 STRATEGIES = ("auto", *(s for s in StrategyRegistry.available_strategies() if s.startswith("ddp")))
 
 CONFORMER = WavLMSegmentation.CONFORMER_DEFAULTS
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise that is added to windows, from WAV files of a folder, at a ratio in dB"""
+
+    folder: Path = field(metadata={"expected": "the path of a folder of WAV files"})
+    probability: float = rule(0.5, minimum=0, maximum=1)
+    snr: tuple[float, ...] = (5.0, 20.0)
+
+    def __post_init__(self):
+        _check_range("augmentation.noise.snr", self.snr)
+
+
+@dataclass(frozen=True)
+class ImpulseResponses:
+    """Impulse responses of rooms that windows are convolved with, from WAV files of a folder"""
+
+    folder: Path = field(metadata={"expected": "the path of a folder of WAV files"})
+    probability: float = rule(0.3, minimum=0, maximum=1)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Windows of other recordings that are mixed in, with their speakers, at a ratio in dB"""
+
+    probability: float = rule(0.3, minimum=0, maximum=1)
+    snr: tuple[float, ...] = (0.0, 5.0)
+
+    def __post_init__(self):
+        _check_range("augmentation.mix.snr", self.snr)
+
+
+@dataclass(frozen=True)
+class AugmentationOptions:
+    """Augmentation of training windows, in all stages: `mix`, then `impulse_responses`, `noise`"""
+
+    noise: Noise | None = None
+    impulse_responses: ImpulseResponses | None = None
+    mix: Mix | None = None
+
+
+def _check_range(key: str, found: tuple[float, ...]):
+    if len(found) != 2 or found[0] > found[1]:
+        refuse(key, "two numbers, the lower one first", list(found))
 
 
 @dataclass(frozen=True)
@@ -265,6 +311,7 @@ class Recipe:
     in_memory: bool = False
     max_skipped_steps: int = rule(10, minimum=0)
     conformer: dict[str, Any] = field(default_factory=dict)
+    augmentation: AugmentationOptions = AugmentationOptions()
     pruning: Pruning = Pruning()
     stages: Stages = Stages()
     trainer: TrainerOptions = TrainerOptions()
@@ -319,6 +366,7 @@ class Recipe:
             wavlm=wavlm,
             checkpoint=checkpoint,
             conformer=_conformer(recipe.conformer),
+            augmentation=_augmentation(recipe.augmentation, folder, check_files),
             export=replace(
                 recipe.export, parts=_folder_or_hub_id("export.parts", parts, folder, check_files)
             ),
@@ -406,6 +454,21 @@ def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
         key = "conformer.depthwise_conv_kernel_size"
         refuse(key, "odd", options.depthwise_conv_kernel_size)
     return {name: getattr(options, name) for name in given}
+
+
+def _augmentation(
+    options: AugmentationOptions, folder: Path, check_files: bool
+) -> AugmentationOptions:
+    """Resolve folders, and check that they have audio"""
+    for name in ("noise", "impulse_responses"):
+        given = getattr(options, name)
+        if given is None:
+            continue
+        path = folder / os.path.expanduser(given.folder)
+        if check_files and not has_audio(path):
+            refuse(f"augmentation.{name}.folder", "a folder with WAV files", str(path))
+        options = replace(options, **{name: replace(given, folder=path)})
+    return options
 
 
 def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:

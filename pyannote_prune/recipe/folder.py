@@ -43,7 +43,14 @@ FREE = (
 DEFAULTS = {"stages": asdict(Stages()), "pruning": {"scope": Pruning().scope}}
 
 # keys of files and folders, which move with the folder of the recipe
-PATHS = ("database", "checkpoint", "wavlm", "export.parts")
+PATHS = (
+    "database",
+    "checkpoint",
+    "wavlm",
+    "export.parts",
+    "augmentation.noise.folder",
+    "augmentation.impulse_responses.folder",
+)
 
 
 def stage_folder(output: Path, name: str) -> Path:

@@ -34,6 +34,7 @@ from ..training.non_finite import SkipNonFinite
 from ..training.progress import StepProgress
 from ..training.pyannote_repairs import KeepSignals
 from ..training.task import ResumableDiarization
+from .augmentation import augmentation_options
 from .config import Recipe
 from .folder import LAST, LOG, MODEL, SCORES, STAGES, remove_pipeline, stage_folder
 from .starting_models import first_model, twin
@@ -169,6 +170,7 @@ class StageRun(ABC):
             "num_workers": self.recipe.num_workers,
             "in_memory": self.recipe.in_memory,
             "folder": self.context.output,
+            **augmentation_options(self.recipe.augmentation),
         }
 
     def diarization(self) -> ResumableDiarization:

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from ..wavlm.units import UNITS, Unit
 
-# gates start open: the head was fine-tuned, and is small
-CONFORMER_NEURON = Unit("conformer_neuron", 0.01)
+# gates start as those of WavLM do, with which they compete for one target
+CONFORMER_NEURON = Unit("conformer_neuron", 0.5)
 CONFORMER_HEAD = Unit("conformer_head", 0.01)
 CONFORMER_CHANNEL = Unit("conformer_channel", 0.01)
 

@@ -189,7 +189,9 @@ def test_other_heads_resume_as_well(protocol, tmp_path, head):
 def test_head_with_gates_is_trained_and_resumed(protocol, teacher, tmp_path):
     """In training mode, classifier included, to the sparsity of the whole model"""
     units = (*UNITS, *HEAD_UNITS)
-    options = {"scope": "model", "units": units, "gate_learning_rate": 0.2, **DECISIONS}
+    # multipliers have few steps to grow
+    rates = {"gate_learning_rate": 0.2, "multiplier_learning_rate": 5.0, "warm_up_epochs": 0}
+    options = {"scope": "model", "units": units, **rates, **DECISIONS}
     before = gate(load_checkpoint(teacher), units)
     _, student, steps = fit(protocol, teacher, 15, tmp_path, **options)
     trained = student.state_dict()

@@ -44,6 +44,9 @@ def test_missing_key_is_named(key):
     plain = {name: value for name, value in MINIMAL.items() if name != key}
     with pytest.raises(ValueError, match=f"^Missing key `{key}`: it must be "):
         Recipe.from_dict(plain)
+    message = "^Missing key `augmentation.noise.folder`: it must be the path of a folder"
+    with pytest.raises(ValueError, match=message):
+        from_dict({"augmentation": {"noise": {}}})
 
 
 def keys(section=None, prefix: str = "") -> list[str]:
@@ -86,6 +89,10 @@ def test_nonsense_is_refused_wherever_it_is(key, wrong):
         ("max_speakers_per_chunk", 0, "an integer, at least 1, found 0."),
         ("max_speakers_per_frame", 5, r"at most `max_speakers_per_chunk` \(4\), found 5."),
         ("num_workers", -1, "an integer, at least 0, found -1."),
+        ("augmentation.noise", 1, "a dictionary or null, found 1."),
+        ("augmentation.mix.probability", 2, "a number, at least 0 and at most 1, found 2."),
+        ("augmentation.mix.snr", [5, 0], r"two numbers, the lower one first, found \[5.0, 0.0\]."),
+        ("augmentation.mix.snr", [5], r"two numbers, the lower one first, found \[5.0\]."),
         ("conformer", [], r"a dictionary, found \[\]."),
         ("conformer.dropout", 1, "a number, at least 0 and below 1, found 1."),
         ("conformer.input_dim", 30, r"a multiple of `conformer.num_heads` \(4\), found 30."),

@@ -81,7 +81,6 @@ def main():
         target_sparsity=0.5,
         warm_up_epochs=1,
         output_weight=0.5,
-        task_weight=0.2,
     )
     skip = SkipNonFinite(maximum=1)
     options = {
