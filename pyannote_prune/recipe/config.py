@@ -23,17 +23,64 @@ from ..pipeline.settings import (
     WITH_OPTIONS,
     DiarizationSettings,
 )
+from ..pruning.scope import SCOPES
 from ..pruning.sparsity import OBJECTIVES
 from ..segmentation.model import WavLMSegmentation
+from ..segmentation.units import HEAD_UNITS, MODEL_UNITS
+from ..training.augmentation import has_audio
 from ..wavlm.config import WavLMConfig
 from ..wavlm.presets import PRESETS
-from ..wavlm.units import UNITS
 
 ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators()))
 # other strategies split the model, which is averaged and pruned as a whole
 STRATEGIES = ("auto", *(s for s in StrategyRegistry.available_strategies() if s.startswith("ddp")))
 
 CONFORMER = WavLMSegmentation.CONFORMER_DEFAULTS
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise that is added to windows, from WAV files of a folder, at a ratio in dB"""
+
+    folder: Path = field(metadata={"expected": "the path of a folder of WAV files"})
+    probability: float = rule(0.5, minimum=0, maximum=1)
+    snr: tuple[float, ...] = (5.0, 20.0)
+
+    def __post_init__(self):
+        _check_range("augmentation.noise.snr", self.snr)
+
+
+@dataclass(frozen=True)
+class ImpulseResponses:
+    """Impulse responses of rooms that windows are convolved with, from WAV files of a folder"""
+
+    folder: Path = field(metadata={"expected": "the path of a folder of WAV files"})
+    probability: float = rule(0.3, minimum=0, maximum=1)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Windows of other recordings that are mixed in, with their speakers, at a ratio in dB"""
+
+    probability: float = rule(0.3, minimum=0, maximum=1)
+    snr: tuple[float, ...] = (0.0, 5.0)
+
+    def __post_init__(self):
+        _check_range("augmentation.mix.snr", self.snr)
+
+
+@dataclass(frozen=True)
+class AugmentationOptions:
+    """Augmentation of training windows, in all stages: `mix`, then `impulse_responses`, `noise`"""
+
+    noise: Noise | None = None
+    impulse_responses: ImpulseResponses | None = None
+    mix: Mix | None = None
+
+
+def _check_range(key: str, found: tuple[float, ...]):
+    if len(found) != 2 or found[0] > found[1]:
+        refuse(key, "two numbers, the lower one first", list(found))
 
 
 @dataclass(frozen=True)
@@ -59,6 +106,8 @@ class ConformerOptions:
 class Pruning:
     """Target of pruning, and distance between student and teacher
 
+    `target_sparsity` is a fraction of WavLM, or of the whole model if `scope` is "model": units of
+    the head, which have gates then, learn from `stages.prune.output_weight` or `task_weight`.
     The distance compares hidden states at `layers` (0 is the input of the first layer; by default,
     four evenly spaced ones) by L1 distance and cosine similarity. Its gradient is multiplied by
     `extractor_gradient` before it reaches the convolutions.
@@ -66,7 +115,8 @@ class Pruning:
 
     target_sparsity: float = rule(0.8, minimum=0, below=1)
     objective: str = rule("parameters", choices=tuple(OBJECTIVES))
-    units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=tuple(UNITS))
+    scope: str = rule("wavlm", choices=SCOPES)
+    units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=tuple(MODEL_UNITS))
     layers: tuple[int, ...] | None = rule(None, minimum=0)
     l1_weight: float = rule(1.0, minimum=0)
     cosine_weight: float = rule(1.0, minimum=0)
@@ -261,6 +311,7 @@ class Recipe:
     in_memory: bool = False
     max_skipped_steps: int = rule(10, minimum=0)
     conformer: dict[str, Any] = field(default_factory=dict)
+    augmentation: AugmentationOptions = AugmentationOptions()
     pruning: Pruning = Pruning()
     stages: Stages = Stages()
     trainer: TrainerOptions = TrainerOptions()
@@ -315,6 +366,7 @@ class Recipe:
             wavlm=wavlm,
             checkpoint=checkpoint,
             conformer=_conformer(recipe.conformer),
+            augmentation=_augmentation(recipe.augmentation, folder, check_files),
             export=replace(
                 recipe.export, parts=_folder_or_hub_id("export.parts", parts, folder, check_files)
             ),
@@ -358,6 +410,8 @@ def _check_relations(recipe: Recipe):
     if prune.max_epochs and prune.warm_up_epochs >= prune.max_epochs:
         expected = f"below `stages.prune.max_epochs` ({prune.max_epochs})"
         refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
+    if prune.max_epochs:
+        _check_head_units(recipe)
     for name in ("prune", "distil"):
         options, pruning = getattr(recipe.stages, name), recipe.pruning
         of_layers = (pruning.l1_weight, pruning.cosine_weight)
@@ -373,6 +427,23 @@ def _check_relations(recipe: Recipe):
             refuse("pruning.layers", f"at most {last} (last layer of `wavlm`)", max(layers))
 
 
+def _check_head_units(recipe: Recipe):
+    """Check that gates on the head, if there are any, would learn something"""
+    units = [unit for unit in recipe.pruning.units if unit in HEAD_UNITS]
+    if not units:
+        return
+    names = ", ".join(units)
+    if recipe.pruning.scope != "model":
+        expected = f"'model' with units of the head ({names})"
+        refuse("pruning.scope", expected, recipe.pruning.scope)
+    prune = recipe.stages.prune
+    if not (prune.output_weight or prune.task_weight):
+        raise ValueError(
+            "`stages.prune.output_weight` or `stages.prune.task_weight` must be above 0 with units "
+            f"of the head ({names}), found none: hidden states say nothing about the head."
+        )
+
+
 def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
     """Check arguments of the Conformer together with the default ones, and return the given ones"""
     options = section(ConformerOptions, given, "conformer")
@@ -383,6 +454,21 @@ def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:
         key = "conformer.depthwise_conv_kernel_size"
         refuse(key, "odd", options.depthwise_conv_kernel_size)
     return {name: getattr(options, name) for name in given}
+
+
+def _augmentation(
+    options: AugmentationOptions, folder: Path, check_files: bool
+) -> AugmentationOptions:
+    """Resolve folders, and check that they have audio"""
+    for name in ("noise", "impulse_responses"):
+        given = getattr(options, name)
+        if given is None:
+            continue
+        path = folder / os.path.expanduser(given.folder)
+        if check_files and not has_audio(path):
+            refuse(f"augmentation.{name}.folder", "a folder with WAV files", str(path))
+        options = replace(options, **{name: replace(given, folder=path)})
+    return options
 
 
 def _structure(wavlm: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyannote.audio import tasks
 
+from .augmentation import Augmentation
 from .pyannote_repairs import (
     AudioInMemory,
     FiguresForLoggers,
@@ -21,6 +22,7 @@ class ResumableDiarization(
     SinglePrecisionSpeakers,
     TrainerWhenValidating,
     AudioInMemory,
+    Augmentation,
     ResumableSamples,
     Workers,
     WindowsInside,
@@ -35,6 +37,8 @@ class ResumableDiarization(
         Keep decoded audio: 230 MB an hour, in each process that reads it. Defaults to False.
     folder : Path, optional
         Folder of prepared data, which all machines share. Defaults to a temporary file.
+    mixing : Mixing, optional
+        Mix windows with speakers of other recordings. Defaults to no mixing.
     **options
         See `pyannote.audio.tasks.SpeakerDiarization`.
     """

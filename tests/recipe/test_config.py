@@ -2,6 +2,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -10,14 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipes import MINIMAL, from_dict, nested
 from released import random_model
+from scipy.io import wavfile
 
 import pyannote_prune
 from pyannote_prune import DiarizationSettings, WavLMConfig, WavLMSegmentation
 from pyannote_prune.pipeline.settings import ORACLE_SETTINGS
-from pyannote_prune.recipe.config import UNITS, ConformerOptions, Recipe
+from pyannote_prune.recipe.augmentation import augmentation_options
+from pyannote_prune.recipe.config import ConformerOptions, Recipe
 from pyannote_prune.recipe.starting_models import first_model
 from pyannote_prune.released.diarizen import write_stand_in
+from pyannote_prune.training.augmentation import Mixing
 from pyannote_prune.wavlm.presets import PRESETS
+from pyannote_prune.wavlm.units import UNITS
 
 RECIPES = sorted((Path(pyannote_prune.__file__).parent / "recipe" / "shipped").glob("*.yml"))
 OF_TEACHERS = [path for path in RECIPES if "\ncheckpoint: " in path.read_text()]
@@ -50,6 +55,7 @@ def stages(**values):
     )
 
 
+NOISE = {"folder": "/noise", "snr": [-5.0, 10.0]}
 recipes = st.fixed_dictionaries(
     {
         "protocol": st.sampled_from(["X.SpeakerDiarization.Compound", "AMI-SDM.Task.only_words"]),
@@ -72,9 +78,15 @@ recipes = st.fixed_dictionaries(
             depthwise_conv_kernel_size=counts().map(lambda n: 2 * n + 1),
             dropout=st.floats(0, 1, exclude_max=True),
         ),
+        "augmentation": some(
+            noise=st.none() | some(probability=st.floats(0, 1)).map(lambda x: x | NOISE),
+            impulse_responses=st.none() | st.just({"folder": "/rooms", "probability": 0.1}),
+            mix=st.none() | some(probability=st.floats(0, 1)),
+        ),
         "pruning": some(
             target_sparsity=st.floats(0, 1, exclude_max=True),
             objective=st.sampled_from(["parameters", "macs"]),
+            scope=st.sampled_from(["wavlm", "model"]),
             units=st.lists(st.sampled_from(list(UNITS)), min_size=1, unique=True),
             layers=st.none() | st.lists(st.integers(0, 2), min_size=1, unique=True),
             l1_weight=numbers(),
@@ -141,6 +153,7 @@ def test_values_of_the_paper_are_the_defaults():
     assert asdict(recipe.pruning) == {
         "target_sparsity": 0.8,
         "objective": "parameters",
+        "scope": "wavlm",
         "units": ("channel", "head", "neuron"),
         "layers": None,
         "l1_weight": 1.0,
@@ -164,6 +177,26 @@ def test_values_of_the_paper_are_the_defaults():
         "train": supervised | {"max_epochs": 20, "patience": 5, "teacher_weight": 0.0},
     }
     assert list(asdict(recipe.stages)) == ["fine_tune", "prune", "distil", "train"]
+
+
+def test_folders_of_augmentation_start_from_the_recipe(tmp_path):
+    """And have WAV files, which tasks of all stages get"""
+    (tmp_path / "database.yml").touch()
+    plain = MINIMAL | {"augmentation": {"noise": {"folder": "noise"}, "mix": {}}}
+    message = r"`augmentation.noise.folder` must be a folder with WAV files, found '.*noise'"
+    with pytest.raises(ValueError, match=message):
+        Recipe.from_dict(plain, tmp_path)
+    (tmp_path / "noise" / "more").mkdir(parents=True)
+    with pytest.raises(ValueError, match=message):
+        Recipe.from_dict(plain, tmp_path)
+    wavfile.write(tmp_path / "noise" / "more" / "a.WAV", 16_000, np.ones(100, np.int16))
+    recipe = Recipe.from_dict(plain, tmp_path)
+    assert recipe.augmentation.noise.folder == tmp_path / "noise"
+    options = augmentation_options(recipe.augmentation)
+    assert options["mixing"] == Mixing(0.3, (0.0, 5.0))
+    (noise,) = options["augmentation"].transforms
+    assert (noise.p, noise.min_snr_in_db, noise.max_snr_in_db) == (0.5, 5.0, 20.0)
+    assert augmentation_options(from_dict().augmentation) == {"augmentation": None, "mixing": None}
 
 
 def test_conformer_is_checked_against_the_defaults_of_the_model():

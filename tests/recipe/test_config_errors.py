@@ -44,6 +44,9 @@ def test_missing_key_is_named(key):
     plain = {name: value for name, value in MINIMAL.items() if name != key}
     with pytest.raises(ValueError, match=f"^Missing key `{key}`: it must be "):
         Recipe.from_dict(plain)
+    message = "^Missing key `augmentation.noise.folder`: it must be the path of a folder"
+    with pytest.raises(ValueError, match=message):
+        from_dict({"augmentation": {"noise": {}}})
 
 
 def keys(section=None, prefix: str = "") -> list[str]:
@@ -86,6 +89,10 @@ def test_nonsense_is_refused_wherever_it_is(key, wrong):
         ("max_speakers_per_chunk", 0, "an integer, at least 1, found 0."),
         ("max_speakers_per_frame", 5, r"at most `max_speakers_per_chunk` \(4\), found 5."),
         ("num_workers", -1, "an integer, at least 0, found -1."),
+        ("augmentation.noise", 1, "a dictionary or null, found 1."),
+        ("augmentation.mix.probability", 2, "a number, at least 0 and at most 1, found 2."),
+        ("augmentation.mix.snr", [5, 0], r"two numbers, the lower one first, found \[5.0, 0.0\]."),
+        ("augmentation.mix.snr", [5], r"two numbers, the lower one first, found \[5.0\]."),
         ("conformer", [], r"a dictionary, found \[\]."),
         ("conformer.dropout", 1, "a number, at least 0 and below 1, found 1."),
         ("conformer.input_dim", 30, r"a multiple of `conformer.num_heads` \(4\), found 30."),
@@ -93,6 +100,7 @@ def test_nonsense_is_refused_wherever_it_is(key, wrong):
         ("pruning.target_sparsity", 1, "a number, at least 0 and below 1, found 1."),
         ("pruning.target_sparsity", -0.1, "a number, at least 0 and below 1, found -0.1."),
         ("pruning.objective", "mac", r"one of 'parameters', 'macs', .*did you mean 'macs'\?"),
+        ("pruning.scope", "models", r"one of 'wavlm', 'model', .*did you mean 'model'\?"),
         ("pruning.units", "head", "a list, found 'head'."),
         ("pruning.units", [], r"a list of different values, at least one, found \[\]."),
         ("pruning.units", ["head", "head"], "a list of different values"),
@@ -183,6 +191,19 @@ def test_impossible_value_of_a_list_is_located():
         from_dict(nested("pruning.units", ["head", "neurons"]))
     with pytest.raises(ValueError, match=r"^`pruning.layers\[0\]` must be an integer, at least 0"):
         from_dict(nested("pruning.layers", [-1]))
+
+
+def test_units_of_the_head_need_the_scope_and_a_term_that_trains_them():
+    units = {"units": ["head", "conformer_head"]}
+    weights = {"stages": {"prune": {"output_weight": 1.0}}}
+    whole = {"pruning": units | {"scope": "model"}}
+    assert from_dict(whole | weights).pruning.units == ("head", "conformer_head")
+    with pytest.raises(ValueError, match=r"^`pruning.scope` must be 'model' .*\(conformer_head\)"):
+        from_dict({"pruning": units} | weights)
+    with pytest.raises(ValueError, match=r"^`stages.prune.output_weight` or .* above 0 with units"):
+        from_dict(whole)
+    # which does not matter where nothing is pruned
+    assert from_dict({"pruning": units, "stages": {"prune": {"max_epochs": 0}}})
 
 
 def test_warm_up_by_default_must_fit_in_few_epochs():
