@@ -13,6 +13,7 @@ METHODS = {
     "gates": "fine-tuned, then pruned",
     "gradient": "idem, convolutions by a tenth of the gradient",
     "paper": "idem, as in the paper",
+    "whole": "fine-tuned, then pruned, with its head",
     "scratch": "same structure, from scratch",
     "magnitude": "one-shot magnitude",
     "magnitude-layer": "one-shot magnitude, each layer alike",
@@ -55,7 +56,7 @@ class Arm:
         One of METHODS.
     seed : int
     sparsity : float, optional
-        Fraction of the dense WavLM to remove.
+        Fraction of the dense WavLM to remove. Of the whole model with the method "whole".
     objective : {"parameters", "macs"}, optional
         What sparsity counts. Defaults to parameters.
     """
@@ -230,6 +231,7 @@ FULL = Scale(
         "gates": {0.8: 3, 0.9: 3, 0.5: 3, 0.7: 1, 0.95: 3},
         "gradient": {0.9: 3},
         "paper": {0.8: 3, 0.9: 3},
+        "whole": {0.8: 3},
         "scratch": {0.8: 3, 0.9: 3},
         "magnitude": {0.8: 3, 0.9: 3},
         "magnitude-layer": {0.8: 3, 0.9: 3},

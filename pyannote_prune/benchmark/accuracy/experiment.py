@@ -27,6 +27,7 @@ from ...files.schema import refuse
 from ...recipe.config import Recipe
 from ...recipe.run import RecipeRun
 from ...segmentation.checkpoint import load_checkpoint, save_checkpoint
+from ...segmentation.cost import model_cost
 from ...version import __version__
 from ...wavlm.config import WavLMConfig
 from ...wavlm.cost import cost
@@ -344,11 +345,12 @@ class Experiment:
     def _describe(self, path: Path, start: float) -> dict[str, Any]:
         """Describe a model: path, cost, training time"""
         model = load_checkpoint(path)
-        size = cost(model.wavlm)
+        size, whole = cost(model.wavlm), model_cost(model)
         return {
             "model": str(path.relative_to(self.output)),
             # with the head
-            "model_parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "model_parameters": whole.parameters,
+            "model_macs_per_second": whole.macs_per_second,
             "parameters": size.parameters,
             "macs_per_second": size.macs_per_second,
             "seconds": time.monotonic() - start,

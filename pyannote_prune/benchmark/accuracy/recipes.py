@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...segmentation.units import HEAD_UNITS
 from ...wavlm.config import WavLMConfig
 from .arms import MAX_SPEAKERS, ONE_SHOT, Arm, Scale
 
@@ -12,13 +13,14 @@ STAGES = ("fine_tune", "prune", "distil", "train")
 
 # methods of ours: besides hidden states, the student has decisions to learn. The teacher of "early"
 # has none, and what is not pruned by gates has no teacher
-WITH_DECISIONS = ("gates", "gradient")
+WITH_DECISIONS = ("gates", "gradient", "whole")
 
 # options of pruning by method, other than the default ones of recipes
 PRUNING: dict[str, dict[str, Any]] = {
     "gradient": {"extractor_gradient": 0.1},
     "paper": {"extractor_gradient": 0.1},
     "early": {"extractor_gradient": 0.1},
+    "whole": {"scope": "model", "units": ["channel", "head", "neuron", *HEAD_UNITS]},
 }
 
 PROTOCOL = "Evidence.SpeakerDiarization.Conversations"

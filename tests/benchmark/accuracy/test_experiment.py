@@ -65,6 +65,7 @@ def test_pruned_arms_have_the_size_that_they_are_compared_at(finished):
     assert set(found) == {arm.group for arm in TINY.arms()}
     for group in ("gates-80", "scratch-80", "magnitude-layer-80", "early-80"):
         assert found[group]["removed"] == pytest.approx(0.8, abs=0.005), group
+    assert found["whole-80"]["removed_model"] == pytest.approx(0.8, abs=0.005)
     dense, macs = found["dense"], found["gates-80-macs"]
     removed = 1 - macs["macs_per_second"] / dense["macs_per_second"]
     assert removed == pytest.approx(0.8, abs=0.005)
