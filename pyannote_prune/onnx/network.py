@@ -15,6 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..segmentation.conformer import SelfAttention as PrunedSelfAttention
 from ..segmentation.head import run_conformer
 from ..segmentation.model import WavLMSegmentation
 from ..wavlm.attention import Attention
@@ -49,7 +50,8 @@ class Network(nn.Module):
         if self.head.lstm is None:
             self.conformer = _copy(model.conformer)
             for layer in self.conformer.conformer_layers:
-                layer.self_attn = SelfAttention(layer.self_attn)
+                if layer.self_attn is not None:
+                    layer.self_attn = SelfAttention(layer.self_attn)
         else:
             layers = range(self.head.lstm.num_layers)
             self.lstm = nn.Sequential(*(LSTMLayer(_copy(model.lstm), i) for i in layers))
@@ -254,10 +256,10 @@ class GatedAttention(nn.Module):
 class SelfAttention(nn.Module):
     """Self-attention of the Conformer, whose inputs are (num_frames, batch_size, dim)"""
 
-    def __init__(self, attention: nn.MultiheadAttention) -> None:
+    def __init__(self, attention: nn.MultiheadAttention | PrunedSelfAttention) -> None:
         super().__init__()
         self.num_heads = attention.num_heads
-        scale = torch.ones(3, attention.embed_dim)
+        scale = torch.ones(3, attention.num_heads * attention.head_dim)
         scale[0] = attention.head_dim**-0.5
         weight, bias = attention.in_proj_weight, attention.in_proj_bias
         self.input = Product(scale.view(-1, 1) * weight, scale.flatten() * bias)

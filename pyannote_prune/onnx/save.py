@@ -78,9 +78,9 @@ def save_onnx(
             f"{did_you_mean(dtype, DTYPES)}."
         )
     check_is_complete(model)
-    if model.wavlm.units:
+    if model.units:
         raise ValueError(
-            f"`model` must not have gates, found some on units {', '.join(model.wavlm.units)}: "
+            f"`model` must not have gates, found some on units {', '.join(model.units)}: "
             "prune it first, with `prune(model)`."
         )
     import onnx

@@ -1,22 +1,20 @@
-"""Choose the units of an encoder that stay, at a given cost"""
+"""Choose the units of an encoder, or of a model, that stay, at a given cost"""
 
 from __future__ import annotations
-
-import copy
 
 import torch
 from torch import Tensor
 
-from ..wavlm.cost import cost
+from ..segmentation.model import WavLMSegmentation
 from ..wavlm.encoder import WavLM
 from ..wavlm.gates import gates_of
-from ..wavlm.gating import pruned_config
+from .scope import copy_gates, cost_once_pruned
 
-# index of its gates in `gates_of(wavlm)`, index within these gates
+# index of its gates in `gates_of(gated)`, index within these gates
 Unit = tuple[int, int]
 
 
-def select_units(wavlm: WavLM, target: float, count: str) -> list[Tensor]:
+def select_units(gated: WavLM | WavLMSegmentation, target: float, count: str) -> list[Tensor]:
     """Choose the units that stay: a knapsack problem, solved greedily
 
     The worth of a gate of value v is v / (1 - v): training moves the logarithm of these odds
@@ -30,10 +28,10 @@ def select_units(wavlm: WavLM, target: float, count: str) -> list[Tensor]:
 
     Parameters
     ----------
-    wavlm : WavLM
+    gated : WavLM or WavLMSegmentation
         With gates. Not modified.
     target : float
-        Cost of the pruned encoder to reach.
+        Cost to reach, of the pruned encoder, or of the whole pruned model.
     count : {"parameters", "macs_per_second"}
         Field of `Cost`.
 
@@ -42,7 +40,7 @@ def select_units(wavlm: WavLM, target: float, count: str) -> list[Tensor]:
     is_open : list of (num_gates,) torch.Tensor
         Booleans, in the order in which `gates_of` returns gates.
     """
-    selection = _Selection(wavlm, target, count)
+    selection = _Selection(gated, target, count)
     closing = selection.cost() > target
     # units can be opened once their block is
     while order := selection.order(closing):
@@ -65,21 +63,21 @@ def select_units(wavlm: WavLM, target: float, count: str) -> list[Tensor]:
 
 
 class _Selection:
-    """Copy of a gated encoder, with gates at 0 or at 1, whose units are opened and closed"""
+    """Copy of what has gates, which are then at 0 or at 1, whose units are opened and closed"""
 
-    def __init__(self, wavlm: WavLM, target: float, count: str):
+    def __init__(self, gated: WavLM | WavLMSegmentation, target: float, count: str):
         self.target, self.count = target, count
-        self.worth = [_odds(gates.soft_values().detach()) for gates in gates_of(wavlm)]
-        self.wavlm = copy.deepcopy(wavlm)
-        self.gates = gates_of(self.wavlm)
+        self.worth = [_odds(gates.soft_values().detach()) for gates in gates_of(gated)]
+        self.gated = copy_gates(gated)
+        self.gates = gates_of(self.gated)
         for gates in self.gates:
             is_open = torch.zeros_like(gates.log_alpha, dtype=torch.bool)
             is_open[gates.kept()] = True
             gates.settle(is_open)
 
     def cost(self) -> int:
-        """Compute the cost of the encoder once it is pruned"""
-        return getattr(cost(pruned_config(self.wavlm)), self.count)
+        """Compute the cost once everything closed is pruned"""
+        return getattr(cost_once_pruned(self.gated), self.count)
 
     def gap(self) -> float:
         """Compute the difference between cost and target"""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from typing import overload
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..wavlm.cost import Cost, cost, expected_cost
+from ..segmentation.model import WavLMSegmentation
+from ..wavlm.cost import Cost
 from ..wavlm.encoder import WavLM
 from ..wavlm.gates import gates_of
-from ..wavlm.gating import pruned_config, settle_gates
+from .scope import Prunable, copy_gates, cost_once_pruned, cost_with_gates, settle_all
 from .selection import select_units
 
 # objective: field of `Cost` that sparsity is a fraction of
@@ -24,12 +24,12 @@ def sparsity(remaining: Cost[int], dense: Cost[int], objective: str = ...) -> fl
 @overload
 def sparsity(remaining: Cost[Tensor], dense: Cost[int], objective: str = ...) -> Tensor: ...
 def sparsity(remaining: Cost, dense: Cost[int], objective: str = "parameters") -> float | Tensor:
-    """Compute the fraction of a dense encoder that was removed
+    """Compute the fraction of a dense encoder, or of a dense model, that was removed
 
     Parameters
     ----------
     remaining, dense : Cost
-        Cost (or expected cost) of the pruned encoder, and cost of the dense one.
+        Cost (or expected cost) of what is pruned, and cost of what is dense.
     objective : {"parameters", "macs"}, optional
         Cost to compare. Defaults to "parameters".
 
@@ -69,46 +69,63 @@ def check_target(target_sparsity: float):
     if isinstance(target_sparsity, bool) or not 0 <= target_sparsity < 1:
         raise ValueError(
             f"`target_sparsity` must be in [0, 1), found {target_sparsity}: it is the fraction of "
-            "WavLM to remove (0.8 keeps one parameter in five)."
+            "WavLM (or of the whole model) to remove (0.8 keeps one parameter in five)."
         )
 
 
-def expected_sparsity(wavlm: WavLM, dense: Cost[int], objective: str = "parameters") -> Tensor:
-    """Compute the expected sparsity of a gated encoder, differentiably
+def expected_sparsity(
+    gated: WavLM | WavLMSegmentation, dense: Cost[int], objective: str = "parameters"
+) -> Tensor:
+    """Compute the expected sparsity of a gated encoder, or of a gated model, differentiably
+
+    Parameters
+    ----------
+    gated : WavLM or WavLMSegmentation
+        An encoder stands for itself, a model for all of it, head included.
+    dense : Cost
+        Cost of the same before pruning: `cost` of an encoder, `model_cost` of a model.
+    objective : {"parameters", "macs"}, optional
+        Cost that sparsity is a fraction of. Defaults to "parameters".
 
     Returns
     -------
     sparsity : () torch.Tensor
     """
-    return sparsity(expected_cost(wavlm), dense, objective)
+    return sparsity(cost_with_gates(gated), dense, objective)
 
 
-def reached_sparsity(wavlm: WavLM, dense: Cost[int], objective: str = "parameters") -> float:
-    """Compute the sparsity of a gated encoder once it is pruned"""
-    return sparsity(cost(pruned_config(wavlm)), dense, objective)
+def reached_sparsity(
+    gated: WavLM | WavLMSegmentation, dense: Cost[int], objective: str = "parameters"
+) -> float:
+    """Compute the sparsity of a gated encoder, or of a gated model, once it is pruned"""
+    return sparsity(cost_once_pruned(gated), dense, objective)
 
 
-def maximum_sparsity(wavlm: WavLM, dense: Cost[int], objective: str = "parameters") -> float:
-    """Compute the sparsity of a gated encoder once all its gates are closed"""
-    closed = copy.deepcopy(wavlm)
+def maximum_sparsity(
+    gated: WavLM | WavLMSegmentation, dense: Cost[int], objective: str = "parameters"
+) -> float:
+    """Compute the sparsity of a gated encoder, or of a gated model, with all gates closed"""
+    closed = copy_gates(gated)
     for gates in gates_of(closed):
         gates.settle(torch.zeros_like(gates.log_alpha, dtype=torch.bool))
     return reached_sparsity(closed, dense, objective)
 
 
-def check_reachable(wavlm: WavLM, target_sparsity: float, dense: Cost[int], objective: str):
-    """Check that the gates of an encoder can remove as much as a target asks for
+def check_reachable(
+    gated: WavLM | WavLMSegmentation, target_sparsity: float, dense: Cost[int], objective: str
+):
+    """Check that the gates of an encoder, or of a model, can remove as much as a target asks for
 
     Raises
     ------
     ValueError
         If they cannot: the message gives the maximum.
     """
-    maximum = maximum_sparsity(wavlm, dense, objective)
+    maximum = maximum_sparsity(gated, dense, objective)
     if target_sparsity > maximum:
         raise ValueError(
             f"`target_sparsity` must be at most {maximum:.4f} ({objective}) with gates on "
-            f"{', '.join(wavlm.units)}, found {target_sparsity}: choose more units, or a lower "
+            f"{', '.join(gated.units)}, found {target_sparsity}: choose more units, or a lower "
             "target."
         )
 
@@ -158,9 +175,9 @@ class SparsityPenalty(nn.Module):
 
 
 def meet_target(
-    wavlm: WavLM, target_sparsity: float, dense: Cost[int], objective: str = "parameters"
-) -> WavLM:
-    """Choose the units that stay, so that pruning a gated encoder meets a target
+    gated: Prunable, target_sparsity: float, dense: Cost[int], objective: str = "parameters"
+) -> Prunable:
+    """Choose the units that stay, so that pruning a gated encoder, or model, meets a target
 
     Training stops near the target, not at it. Units are then closed, or opened, in an order that
     `select_units` describes. Units that stay keep the gate values of training, which are folded
@@ -168,19 +185,20 @@ def meet_target(
 
     Parameters
     ----------
-    wavlm : WavLM
-        With gates. Not modified.
+    gated : WavLM or WavLMSegmentation
+        With gates. Not modified. The target is about an encoder that is given alone, or about a
+        whole model, head included.
     target_sparsity : float
-        Fraction of the dense encoder to remove.
+        Fraction of the dense encoder, or of the dense model, to remove.
     dense : Cost
-        Cost of the dense encoder.
+        Cost of the same before pruning: `cost` of an encoder, `model_cost` of a model.
     objective : {"parameters", "macs"}, optional
         Cost that sparsity is a fraction of. Defaults to "parameters".
 
     Returns
     -------
-    settled : WavLM
-        Gated encoder. Pruning it does not change its outputs in evaluation mode.
+    settled : WavLM or WavLMSegmentation
+        With gates. Pruning it does not change its outputs in evaluation mode.
 
     Raises
     ------
@@ -188,6 +206,6 @@ def meet_target(
         If these gates cannot remove as much: the message gives the maximum.
     """
     check_target(target_sparsity)
-    check_reachable(wavlm, target_sparsity, dense, objective)
+    check_reachable(gated, target_sparsity, dense, objective)
     left = round((1 - target_sparsity) * getattr(dense, OBJECTIVES[objective]))
-    return settle_gates(wavlm, select_units(wavlm, left, OBJECTIVES[objective]))
+    return settle_all(gated, select_units(gated, left, OBJECTIVES[objective]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -18,10 +19,10 @@ from ..segmentation.model import WavLMSegmentation
 from ..segmentation.specifications import single_specifications
 from ..training.augmentation import Mixing
 from ..training.non_finite import zero_of
-from ..wavlm.cost import cost
 from ..wavlm.gates import gates_of
 from .distillation import layer_distance, matched_layers, posterior_divergence
 from .frozen_head import frozen_head
+from .scope import check_scope, dense_cost, in_scope
 from .sparsity import (
     SparsityPenalty,
     check_objective,
@@ -48,6 +49,10 @@ class DistillationPruning(WithTeacher):
     the student keeps its head, through which gradients pass, and its diarization error rate is
     measured on the development set. The student can be trained with any other task afterwards.
 
+    A head with gates is trained too, in training mode, all of it: its gates and weights, classifier
+    included. It learns from decisions alone: `output_weight` or `task_weight` must be above 0, and
+    `scope` must be "model".
+
     The loss is a sum of terms, plus the sparsity penalty. Each term is logged, without its weight
     except for the first: "loss/distillation" (hidden states), "loss/output" (posteriors) and
     "loss/task" (references), also on the development set ("loss/distillation/val" etc.). Choose
@@ -68,10 +73,12 @@ class DistillationPruning(WithTeacher):
         Fine-tuned model (set to evaluation mode, and moved to the device of the student), or its
         checkpoint. Not saved with the student.
     target_sparsity : float, optional
-        Fraction of the teacher's WavLM to remove, in [0, 1), or None not to prune.
-        Defaults to 0.8.
+        Fraction of the teacher's WavLM (or of the whole teacher: see `scope`) to remove, in [0, 1),
+        or None not to prune. Defaults to 0.8.
     objective : {"parameters", "macs"}, optional
         Cost that sparsity is a fraction of. Defaults to "parameters".
+    scope : {"wavlm", "model"}, optional
+        Whether sparsity is that of WavLM alone (the default), or of the whole model, with its head.
     warm_up_epochs : float, optional
         Number of epochs during which the target grows linearly from 0. Defaults to 5.
     layers : tuple of int, optional
@@ -86,7 +93,7 @@ class DistillationPruning(WithTeacher):
         Weight of the loss of `pyannote.audio.tasks.SpeakerDiarization`, from references.
         Defaults to 0.
     learning_rate : float, optional
-        Learning rate of WavLM. Defaults to 2e-4.
+        Learning rate of WavLM, and of a head with gates. Defaults to 2e-4.
     gate_learning_rate : float, optional
         Learning rate of gates. Defaults to 2e-2.
     multiplier_learning_rate : float, optional
@@ -141,6 +148,7 @@ class DistillationPruning(WithTeacher):
         teacher: WavLMSegmentation | str | Path,
         target_sparsity: float | None = 0.8,
         objective: str = "parameters",
+        scope: str = "wavlm",
         warm_up_epochs: float = 5,
         layers: tuple[int, ...] | None = None,
         l1_weight: float = 1.0,
@@ -181,6 +189,7 @@ class DistillationPruning(WithTeacher):
         if target_sparsity is not None:
             check_target(target_sparsity)
         check_objective(objective)
+        check_scope(scope)
         if warm_up_epochs < 0:
             raise ValueError(f"`warm_up_epochs` must not be negative, found {warm_up_epochs}.")
         _check_weights(
@@ -190,10 +199,11 @@ class DistillationPruning(WithTeacher):
             task_weight=task_weight,
         )
 
-        self.dense = cost(self.teacher.wavlm)
+        self.dense = dense_cost(in_scope(self.teacher, scope))
         self.layers = matched_layers(self.teacher.wavlm.config.num_layers, layers)
         self.target_sparsity = target_sparsity
         self.objective = objective
+        self.scope = scope
         self.warm_up_epochs = warm_up_epochs
         self.l1_weight = l1_weight
         self.cosine_weight = cosine_weight
@@ -293,7 +303,7 @@ class DistillationPruning(WithTeacher):
 
     def expected_sparsity(self) -> Tensor:
         """Compute the expected sparsity of the student, () torch.Tensor"""
-        return expected_sparsity(self.student.wavlm, self.dense, self.objective)
+        return expected_sparsity(in_scope(self.student, self.scope), self.dense, self.objective)
 
     def distance(self, waveforms: Tensor) -> Tensor:
         """Compute the distance between hidden states of student and teacher
@@ -326,7 +336,7 @@ class DistillationPruning(WithTeacher):
         terms = {"distillation": self._layer_distance(student, teacher)}
         if self.monitor == LAYER_DISTANCE:
             return terms
-        with frozen_head(self.student):
+        with nullcontext() if self.student.head_units else frozen_head(self.student):
             scores = self.student.scores(student)
         if self.output_weight:
             with torch.no_grad():
@@ -356,8 +366,11 @@ class DistillationPruning(WithTeacher):
         return layer_distance(*selected, self.l1_weight, self.cosine_weight)
 
     def _trained(self) -> list[nn.Parameter]:
-        """List the parameters of WavLM that are trained"""
-        return [p for p in self.student.wavlm.parameters() if p.requires_grad]
+        """List the parameters that are trained: those of WavLM, and of a head with gates"""
+        trained = [p for p in self.student.wavlm.parameters() if p.requires_grad]
+        if self.student.head_units:
+            trained += [p for p in self.student.head_parameters() if p.requires_grad]
+        return trained
 
     def _select(self, hidden_states: list[Tensor]) -> Tensor:
         return torch.stack([hidden_states[layer] for layer in self.layers], dim=1)
@@ -395,18 +408,26 @@ class DistillationPruning(WithTeacher):
                 f"({duration:g} s), found {self.duration:g} s."
             )
         if self.target_sparsity is None:
-            if student.units:
+            if self.student.units:
                 raise ValueError(
                     "`target_sparsity` must be given for a student with gates, found None: prune "
                     "it first to distil without pruning."
                 )
             return
-        if not student.units:
+        if not self.student.units:
             raise ValueError(
                 "The student must have gates, found none: attach them with `gate(model)`, or give "
                 "`target_sparsity=None` to distil without pruning."
             )
-        check_reachable(student, self.target_sparsity, self.dense, self.objective)
+        check_scope(self.scope, self.student.head_units)
+        if self.student.head_units and not (self.output_weight or self.task_weight):
+            raise ValueError(
+                "`output_weight` or `task_weight` must be above 0 for a student with gates on "
+                f"{', '.join(map(repr, self.student.head_units))}, found none: hidden states say "
+                "nothing about the head."
+            )
+        gated = in_scope(self.student, self.scope)
+        check_reachable(gated, self.target_sparsity, self.dense, self.objective)
 
 
 def monitored_value(output_weight: float, task_weight: float) -> str:

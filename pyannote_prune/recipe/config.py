@@ -23,12 +23,13 @@ from ..pipeline.settings import (
     WITH_OPTIONS,
     DiarizationSettings,
 )
+from ..pruning.scope import SCOPES
 from ..pruning.sparsity import OBJECTIVES
 from ..segmentation.model import WavLMSegmentation
+from ..segmentation.units import HEAD_UNITS, MODEL_UNITS
 from ..training.augmentation import has_audio
 from ..wavlm.config import WavLMConfig
 from ..wavlm.presets import PRESETS
-from ..wavlm.units import UNITS
 
 ACCELERATORS = ("auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators()))
 # other strategies split the model, which is averaged and pruned as a whole
@@ -105,6 +106,8 @@ class ConformerOptions:
 class Pruning:
     """Target of pruning, and distance between student and teacher
 
+    `target_sparsity` is a fraction of WavLM, or of the whole model if `scope` is "model": units of
+    the head, which have gates then, learn from `stages.prune.output_weight` or `task_weight`.
     The distance compares hidden states at `layers` (0 is the input of the first layer; by default,
     four evenly spaced ones) by L1 distance and cosine similarity. Its gradient is multiplied by
     `extractor_gradient` before it reaches the convolutions.
@@ -112,7 +115,8 @@ class Pruning:
 
     target_sparsity: float = rule(0.8, minimum=0, below=1)
     objective: str = rule("parameters", choices=tuple(OBJECTIVES))
-    units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=tuple(UNITS))
+    scope: str = rule("wavlm", choices=SCOPES)
+    units: tuple[str, ...] = rule(("channel", "head", "neuron"), choices=tuple(MODEL_UNITS))
     layers: tuple[int, ...] | None = rule(None, minimum=0)
     l1_weight: float = rule(1.0, minimum=0)
     cosine_weight: float = rule(1.0, minimum=0)
@@ -406,6 +410,8 @@ def _check_relations(recipe: Recipe):
     if prune.max_epochs and prune.warm_up_epochs >= prune.max_epochs:
         expected = f"below `stages.prune.max_epochs` ({prune.max_epochs})"
         refuse("stages.prune.warm_up_epochs", expected, prune.warm_up_epochs)
+    if prune.max_epochs:
+        _check_head_units(recipe)
     for name in ("prune", "distil"):
         options, pruning = getattr(recipe.stages, name), recipe.pruning
         of_layers = (pruning.l1_weight, pruning.cosine_weight)
@@ -419,6 +425,23 @@ def _check_relations(recipe: Recipe):
         last, layers = len(recipe.wavlm["layers"]), recipe.pruning.layers
         if max(layers) > last:
             refuse("pruning.layers", f"at most {last} (last layer of `wavlm`)", max(layers))
+
+
+def _check_head_units(recipe: Recipe):
+    """Check that gates on the head, if there are any, would learn something"""
+    units = [unit for unit in recipe.pruning.units if unit in HEAD_UNITS]
+    if not units:
+        return
+    names = ", ".join(units)
+    if recipe.pruning.scope != "model":
+        expected = f"'model' with units of the head ({names})"
+        refuse("pruning.scope", expected, recipe.pruning.scope)
+    prune = recipe.stages.prune
+    if not (prune.output_weight or prune.task_weight):
+        raise ValueError(
+            "`stages.prune.output_weight` or `stages.prune.task_weight` must be above 0 with units "
+            f"of the head ({names}), found none: hidden states say nothing about the head."
+        )
 
 
 def _conformer(given: Mapping[str, Any]) -> dict[str, Any]:

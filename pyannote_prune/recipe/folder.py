@@ -10,7 +10,7 @@ from pathlib import Path
 from ..files.atomic import remove_drafts_of
 from ..files.folders import Difference, check_new, claim_new, find_differences, write_yaml
 from ..files.moved_folders import is_moved
-from .config import Recipe, Stages
+from .config import Pruning, Recipe, Stages
 
 # name: title, in the order in which stages are run
 STAGES = {
@@ -40,7 +40,7 @@ FREE = (
 )
 
 # what stages did before there were keys to change it
-DEFAULTS = {"stages": asdict(Stages())}
+DEFAULTS = {"stages": asdict(Stages()), "pruning": {"scope": Pruning().scope}}
 
 # keys of files and folders, which move with the folder of the recipe
 PATHS = (

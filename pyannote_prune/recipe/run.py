@@ -12,11 +12,11 @@ from ..files.atomic import remove_drafts, wait_for, writing
 from ..files.folders import write_json
 from ..files.locks import in_use
 from ..pipeline.export import check_parts, export_pipeline
+from ..pruning.scope import dense_cost, in_scope
 from ..pruning.sparsity import sparsity
 from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..training.devices import process_rank
-from ..wavlm.cost import cost
 from ..wavlm.huggingface import load_huggingface
 from .config import Recipe
 from .export_arguments import export_arguments
@@ -155,12 +155,14 @@ class RecipeRun:
     def _conclude(self, teacher: WavLMSegmentation, final: WavLMSegmentation):
         """Write summary, figures and pipeline"""
         summary = {}
+        dense = dense_cost(in_scope(teacher, self.recipe.pruning.scope))
         for name in self.stages():
-            size = cost(load_checkpoint(self.folder(name) / MODEL).wavlm)
+            model = load_checkpoint(self.folder(name) / MODEL)
+            size = dense_cost(in_scope(model, self.recipe.pruning.scope))
             summary[name] = {
                 "parameters": size.parameters,
                 "macs_per_second": size.macs_per_second,
-                "sparsity": sparsity(size, cost(teacher.wavlm), self.recipe.pruning.objective),
+                "sparsity": sparsity(size, dense, self.recipe.pruning.objective),
                 **json.loads((self.folder(name) / SCORES).read_text(encoding="utf-8")),
             }
         plot_structure(teacher.wavlm.config, final.wavlm.config, self.output / "structure.png")

@@ -16,11 +16,13 @@ from pyannote.database.protocol.protocol import Protocol
 
 from ..files.folders import write_json
 from ..files.pickles import last_checkpoint
-from ..pruning.prune import prune, with_encoder
-from ..pruning.sparsity import expected_sparsity, meet_target
+from ..pruning.prune import prune_to
+from ..pruning.scope import dense_cost, in_scope
+from ..pruning.sparsity import expected_sparsity
 from ..pruning.task import EXPECTED_SPARSITY, DistillationPruning, monitored_value
 from ..pruning.teacher import DiarizationWithTeacher
 from ..segmentation.checkpoint import load_checkpoint, save_checkpoint
+from ..segmentation.gating import attach_model_gates
 from ..segmentation.model import WavLMSegmentation
 from ..training.average import average_checkpoints
 from ..training.best_checkpoints import BestCheckpoints, Near
@@ -32,8 +34,6 @@ from ..training.non_finite import SkipNonFinite
 from ..training.progress import StepProgress
 from ..training.pyannote_repairs import KeepSignals
 from ..training.task import ResumableDiarization
-from ..wavlm.cost import cost
-from ..wavlm.gating import attach_gates
 from .augmentation import augmentation_options
 from .config import Recipe
 from .folder import LAST, LOG, MODEL, SCORES, STAGES, remove_pipeline, stage_folder
@@ -319,6 +319,7 @@ class PruneRun(DistillationRun):
     def target(self) -> dict[str, Any]:
         return {
             "target_sparsity": self.recipe.pruning.target_sparsity,
+            "scope": self.recipe.pruning.scope,
             "warm_up_epochs": self.options.warm_up_epochs,
             "gate_learning_rate": self.options.gate_learning_rate,
             "multiplier_learning_rate": self.options.multiplier_learning_rate,
@@ -330,17 +331,16 @@ class PruneRun(DistillationRun):
         return {"first_epoch": self.options.warm_up_epochs, "after_peak": True, "near": near}
 
     def start(self, models: Models) -> WavLMSegmentation:
-        teacher = models[0]
-        gated = attach_gates(teacher.wavlm, self.recipe.pruning.units)
-        return with_encoder(teacher, gated, **self.learning_rates)
+        return attach_model_gates(models[0], self.recipe.pruning.units, **self.learning_rates)
 
     def finish(
         self, model: WavLMSegmentation, models: Models
     ) -> tuple[WavLMSegmentation, dict[str, float]]:
         """Prune a model so that it meets the target, and measure the sparsity it was trained to"""
-        pruning, dense = self.recipe.pruning, cost(models[0].wavlm)
+        pruning, gated = self.recipe.pruning, in_scope(model, self.recipe.pruning.scope)
+        dense = dense_cost(in_scope(models[0], pruning.scope))
         target = pruning.target_sparsity
-        expected = expected_sparsity(model.wavlm, dense, pruning.objective).item()
+        expected = expected_sparsity(gated, dense, pruning.objective).item()
         if abs(expected - target) > TOLERANCE and process_rank() == 0:
             logger.warning(
                 "Sparsity should end within %.0f points of `pruning.target_sparsity` (%.1f %%), "
@@ -350,8 +350,8 @@ class PruneRun(DistillationRun):
                 100 * expected,
                 *(_TOO_LOW if expected < target else _TOO_HIGH),
             )
-        met = meet_target(model.wavlm, target, dense, pruning.objective)
-        return prune(with_encoder(model, met)), {"expected_sparsity": expected}
+        pruned = prune_to(model, target, dense, pruning.objective, pruning.scope)
+        return pruned, {"expected_sparsity": expected}
 
 
 class DistilRun(DistillationRun):

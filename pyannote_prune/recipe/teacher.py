@@ -63,9 +63,9 @@ def recipe_for_teacher(
 def _describe(model: WavLMSegmentation) -> dict[str, Any]:
     """Values of a recipe that a model decides"""
     specifications = single_specifications(model)
-    if model.wavlm.units:
+    if model.units:
         raise ValueError(
-            f"The model must not have gates, found gates of {', '.join(model.wavlm.units)}: give "
+            f"The model must not have gates, found gates of {', '.join(model.units)}: give "
             "the model that was made before `gate`."
         )
     if not specifications.powerset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from torchaudio.models import Conformer
 
 from ..files.messages import did_you_mean
 from ..files.schema import refuse, rule, section
+from .conformer import LAYERS, PrunableConformer, layer_configs, with_layers
+from .conformer_gates import make_conformer
+from .units import CONFORMER_CHANNEL, CONFORMER_HEAD, CONFORMER_NEURON
 
 # arguments of `torchaudio.models.Conformer` in DiariZen, and in the paper
 CONFORMER_DEFAULTS = {
@@ -25,7 +28,7 @@ CONFORMER_DEFAULTS = {
     "depthwise_conv_kernel_size": 31,
     "dropout": 0.1,
 }
-CONFORMER_OPTIONS = (*CONFORMER_DEFAULTS, "use_group_norm", "convolution_first")
+CONFORMER_OPTIONS = (*CONFORMER_DEFAULTS, "use_group_norm", "convolution_first", LAYERS)
 
 # how hidden states of WavLM become one sequence, and the words for it
 MIXTURES = {
@@ -74,8 +77,9 @@ class Head:
         Conformer. Defaults to True.
     conformer : dict, optional
         Arguments of `torchaudio.models.Conformer`, see `WavLMSegmentation`. Without projection,
-        its `input_dim` is the dimension of WavLM. Defaults to the Conformer of DiariZen, unless
-        there is an LSTM.
+        its `input_dim` is the dimension of WavLM. Once it is pruned, also "layers": the sizes of
+        each layer, as dictionaries of "first_neurons", "heads", "channels" and "second_neurons".
+        Defaults to the Conformer of DiariZen, unless there is an LSTM.
     lstm : LSTMOptions, optional
         Arguments of `torch.nn.LSTM`, in place of the Conformer. Needs `projection=False`.
     linear : LinearOptions, optional
@@ -119,6 +123,18 @@ class Head:
         """Convert to plain numbers, strings and dictionaries"""
         return asdict(self)
 
+    def to_hparams(self) -> dict[str, Any]:
+        """Describe the head in arguments of `WavLMSegmentation`
+
+        As release 0.1.0 saves it, where that release has such a head.
+        """
+        return {"conformer": self.conformer} if self.is_default else {"head": self.to_dict()}
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether layers of the Conformer have other sizes than those that torchaudio makes"""
+        return LAYERS in self.conformer
+
     @property
     def is_default(self) -> bool:
         """Whether the head is described by its Conformer alone, as in DiariZen"""
@@ -141,7 +157,8 @@ class Head:
         parts = [MIXTURES[self.mixture]]
         if self.lstm is None:
             layers, dim = self.conformer["num_layers"], self.conformer["input_dim"]
-            parts.append(f"Conformer of {layers} layers of dimension {dim}")
+            pruned = "pruned " if self.is_pruned else ""
+            parts.append(f"{pruned}Conformer of {layers} layers of dimension {dim}")
         else:
             layers, dim = self.lstm.num_layers, self.lstm.dimension
             parts.append(f"LSTM of {layers} layers of dimension {dim}")
@@ -163,8 +180,61 @@ class Head:
             return torch.full((num_layers + 1,), 1 / (num_layers + 1))
         return torch.ones(num_layers) if self.mixture == "softmax" else None
 
-    def make_modules(self, embed_dim: int) -> dict[str, nn.Module]:
-        """Make the modules, by name and in order, for hidden states of dimension `embed_dim`"""
+    def check_units(self, units: Collection[str]) -> None:
+        """Refuse units that the head does not have
+
+        Parameters
+        ----------
+        units : tuple of str
+            Units of the head that are to have gates.
+
+        Raises
+        ------
+        ValueError
+            If there is no Conformer, if nothing of it is left to prune, or if its channels are
+            normalized together: removing some would change the others.
+        """
+        names = ", ".join(map(repr, units))
+        if not units:
+            return
+        if self.lstm is not None:
+            raise ValueError(
+                "`units` must be among those of WavLM for a head without Conformer, found "
+                f"{names}: leave them out (this head has an LSTM)."
+            )
+        if CONFORMER_CHANNEL.name in units and self.conformer.get("use_group_norm", False):
+            raise ValueError(
+                f"`units` must not have {CONFORMER_CHANNEL.name!r} for a Conformer with "
+                "`use_group_norm`, which normalizes all channels together, found it: leave it out."
+            )
+        layers = layer_configs(self.conformer)
+        left = {
+            CONFORMER_NEURON.name: any(x.first_neurons or x.second_neurons for x in layers),
+            CONFORMER_HEAD.name: any(x.heads for x in layers),
+            CONFORMER_CHANNEL.name: any(x.channels for x in layers),
+        }
+        if not any(left[unit] for unit in units):
+            raise ValueError(
+                f"`units` must leave something to prune, found {names}: this Conformer has none "
+                "of them left."
+            )
+
+    def make_modules(self, embed_dim: int, units: Collection[str] = ()) -> dict[str, nn.Module]:
+        """Make the modules, by name and in order
+
+        Parameters
+        ----------
+        embed_dim : int
+            Dimension of hidden states.
+        units : tuple of str, optional
+            Units of the head that have gates. Defaults to none.
+
+        Raises
+        ------
+        ValueError
+            If `embed_dim` does not fit, or if the head does not have these units.
+        """
+        self.check_units(units)
         modules: dict[str, nn.Module] = {}
         if self.lstm is not None:
             modules["lstm"] = nn.LSTM(embed_dim, batch_first=True, **asdict(self.lstm))
@@ -177,7 +247,7 @@ class Head:
             elif dim != embed_dim:
                 expected = f"{embed_dim}, as in WavLM, without `projection`"
                 refuse("head.conformer.input_dim", expected, dim)
-            modules["conformer"] = Conformer(**self.conformer)
+            modules["conformer"] = make_conformer(self.conformer, units)
         if self.linear.num_layers:
             dims = [dim, *[self.linear.hidden_size] * self.linear.num_layers]
             modules["linear"] = nn.ModuleList(map(nn.Linear, dims, dims[1:]))
@@ -222,10 +292,11 @@ def _conformer_options(options: Mapping[str, Any]) -> dict[str, Any]:
                 f"Unknown key {key!r} in `conformer`{did_you_mean(key, CONFORMER_OPTIONS)}: "
                 "it takes the arguments of `torchaudio.models.Conformer`."
             )
-    return merge_dict(CONFORMER_DEFAULTS, dict(options))
+    merged = merge_dict(CONFORMER_DEFAULTS, dict(options))
+    return with_layers(merged, layer_configs(merged)) if LAYERS in merged else merged
 
 
-def run_conformer(conformer: Conformer, inputs: Tensor) -> Tensor:
+def run_conformer(conformer: Conformer | PrunableConformer, inputs: Tensor) -> Tensor:
     """Pass sequences of the same length forward
 
     `Conformer.forward` of torchaudio (2.11) makes a padding mask from lengths, which slows
@@ -234,7 +305,7 @@ def run_conformer(conformer: Conformer, inputs: Tensor) -> Tensor:
 
     Parameters
     ----------
-    conformer : torchaudio.models.Conformer
+    conformer : torchaudio.models.Conformer or PrunableConformer
     inputs : (batch_size, num_frames, input_dim) torch.Tensor
 
     Returns

@@ -21,6 +21,7 @@ from ..wavlm.config import WavLMConfig
 from ..wavlm.geometry import receptive_field_size
 from ..wavlm.waveforms import check_batch
 from ..wavlm.weights import check_keys
+from .conformer import PrunableConformer
 from .contents import TASK_MODULES, without_task_modules
 from .encoder import make_encoder
 from .head import CONFORMER_DEFAULTS, Head, make_head, run_conformer
@@ -28,6 +29,7 @@ from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors
 from .samples import CheckedAudio
 from .specifications import class_names, single_specifications, with_plain_classes
+from .units import split_units
 from .validation import ValidationOfAllProcesses
 
 TASK: property = vars(Model)["task"]
@@ -49,7 +51,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         Defaults to {"input_dim": 256, "num_heads": 4, "ffn_dim": 1024, "num_layers": 4,
         "depthwise_conv_kernel_size": 31, "dropout": 0.1}.
     units : tuple of str, optional
-        Units of WavLM that have gates (see `gate`). Defaults to none.
+        Units of WavLM, and of the head, that have gates (see `gate`). Defaults to none.
     wavlm_learning_rate, learning_rate : float, optional
         Learning rates of AdamW for WavLM and for everything else.
         Default to 2e-5 and 1e-3.
@@ -100,7 +102,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
     # made by `head`, which describes those that there are
     projection: nn.Linear
     norm: nn.LayerNorm
-    conformer: Conformer
+    conformer: Conformer | PrunableConformer
     lstm: nn.LSTM
     linear: nn.ModuleList
 
@@ -129,18 +131,13 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         super().__init__(sample_rate=sample_rate, num_channels=num_channels, task=task)
         self.audio = CheckedAudio(sample_rate=sample_rate, mono="downmix")
 
-        self.wavlm = make_encoder(wavlm, units)
+        wavlm_units, self.head_units = split_units(units)
+        self.wavlm = make_encoder(wavlm, wavlm_units)
         self.head = make_head(conformer, head)
-        # as release 0.1.0 saves it, where that release has such a head
-        described = (
-            {"conformer": self.head.conformer}
-            if self.head.is_default
-            else {"head": self.head.to_dict()}
-        )
         self.save_hyperparameters(
             {
                 "wavlm": self.wavlm.config.to_dict(),
-                **described,
+                **self.head.to_hparams(),
                 "units": list(units),
                 "wavlm_learning_rate": wavlm_learning_rate,
                 "learning_rate": learning_rate,
@@ -149,8 +146,19 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
         weights = self.head.initial_weights(self.wavlm.config.num_layers)
         self.layer_weights = None if weights is None else nn.Parameter(weights)
-        for name, module in self.head.make_modules(self.wavlm.config.embed_dim).items():
+        embed_dim = self.wavlm.config.embed_dim
+        for name, module in self.head.make_modules(embed_dim, self.head_units).items():
             self.add_module(name, module)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units that have gates: those of WavLM, then those of the head"""
+        return (*self.wavlm.units, *self.head_units)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """List the parameters outside of WavLM, without those that a task added"""
+        others = ("wavlm", *TASK_MODULES)
+        return [p for name, p in self.named_parameters() if name.split(".", 1)[0] not in others]
 
     @TASK.setter
     def task(self, task: Task | None) -> None:

@@ -13,11 +13,12 @@ from pyannote.audio.core.task import Specifications
 from ..files.audio import SAMPLE_RATE
 from ..files.schema import refuse, rule, section
 from ..wavlm.config import WavLMConfig
-from ..wavlm.units import UNITS
 from ..wavlm.weights import check_keys, is_state_dict
+from .conformer import LAYERS
 from .contents import Contents, without_task_modules
 from .head import Head
 from .specifications import specifications_from_dict, specifications_to_dict
+from .units import MODEL_UNITS
 
 Segmentation = TypeVar("Segmentation", bound=Model)
 
@@ -31,7 +32,7 @@ class HyperParameters:
 
     wavlm: dict[str, Any]
     conformer: dict[str, Any] | None = None
-    units: tuple[str, ...] = rule((), choices=tuple(UNITS))
+    units: tuple[str, ...] = rule((), choices=tuple(MODEL_UNITS))
     wavlm_learning_rate: float = rule(2e-5, minimum=0)
     learning_rate: float = rule(1e-3, minimum=0)
     sample_rate: int = SAMPLE_RATE
@@ -107,7 +108,8 @@ def _checked(hparams: Any, num_tensors: int) -> dict[str, Any]:
 
 def _check_conformer(key: str, conformer: Mapping[str, Any], num_tensors: int) -> None:
     for name, value in conformer.items():
-        if not isinstance(value, int | float):
+        # `Head` checks the sizes of layers
+        if name != LAYERS and not isinstance(value, int | float):
             refuse(f"{key}.{name}", "a number", value)
     _check_number(f"{key}.num_layers", conformer.get("num_layers", 1), num_tensors)
 

@@ -141,15 +141,15 @@ def _expected_units(layer: TransformerLayer) -> LayerUnits:
     if layer.attention is not None:
         gates = layer.attention.gate
         num_heads = layer.attention.heads.numel()
-        heads, attention = _expected_block(num_heads, gates, layer.attention_gate)
+        heads, attention = expected_block(num_heads, gates, layer.attention_gate)
     if layer.feed_forward is not None:
         gates = layer.feed_forward.gate
         num_neurons = layer.feed_forward.input.out_features
-        neurons, feed_forward = _expected_block(num_neurons, gates, layer.feed_forward_gate)
+        neurons, feed_forward = expected_block(num_neurons, gates, layer.feed_forward_gate)
     return LayerUnits(heads, attention, neurons, feed_forward)
 
 
-def _expected_block(
+def expected_block(
     count: Count, gates: HardConcrete | None, block_gate: HardConcrete | None
 ) -> tuple[Count, Count]:
     """Expected number of open units, and probability that at least one is open"""

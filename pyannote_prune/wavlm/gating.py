@@ -5,7 +5,6 @@ The only place where shapes change.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -13,8 +12,8 @@ from torch import Tensor
 
 from .config import LayerConfig, WavLMConfig
 from .encoder import WavLM
-from .gated_weights import gated_weights
-from .gates import HardConcrete, gates_of
+from .gated_weights import fold_values, gated_weights, settle, without_closed_units
+from .gates import HardConcrete
 from .layer import TransformerLayer
 
 
@@ -33,15 +32,31 @@ def attach_gates(wavlm: WavLM, units: Collection[str]) -> WavLM:
     ValueError
         If the encoder already has gates, or if there is nothing to attach gates to.
     """
-    if wavlm.units:
-        raise ValueError(
-            f"`model` must not have gates, found some for {', '.join(wavlm.units)}: prune it first."
-        )
-    if not units:
-        raise ValueError("`units` must not be empty: it says what can be pruned.")
+    check_can_attach(wavlm.units, units)
     gated = WavLM(wavlm.config, units).to(wavlm.norm.weight)
     gated.load_state_dict(gated.state_dict() | wavlm.state_dict())
     return gated.train(wavlm.training)
+
+
+def check_can_attach(found: Collection[str], units: Collection[str]) -> None:
+    """Check that a model has no gates yet, and is to get some
+
+    Parameters
+    ----------
+    found, units : collection of str
+        Units that have gates, and units that are to get gates.
+
+    Raises
+    ------
+    ValueError
+        If this is not so.
+    """
+    if found:
+        raise ValueError(
+            f"`model` must not have gates, found some for {', '.join(found)}: prune it first."
+        )
+    if not units:
+        raise ValueError("`units` must not be empty: it says what can be pruned.")
 
 
 def remove_gates(wavlm: WavLM) -> WavLM:
@@ -61,11 +76,8 @@ def remove_gates(wavlm: WavLM) -> WavLM:
     """
     if not wavlm.units:
         raise ValueError("`model` must have gates, found none: attach them with `gate` first.")
-    weights = fold_values(wavlm)
-    for gated in gated_weights(wavlm):
-        for dimension, keys in enumerate((gated.rows, gated.columns)):
-            for key in weights.keys() & set(keys):
-                weights[key] = weights[key].index_select(dimension, gated.indices())
+    groups = [*gated_weights(wavlm)]
+    weights = without_closed_units(fold_values(wavlm, groups), groups)
     pruned = WavLM(pruned_config(wavlm)).to(wavlm.norm.weight)
     # removed blocks have no weights
     pruned.load_state_dict({key: weights[key] for key in pruned.state_dict()})
@@ -75,21 +87,14 @@ def remove_gates(wavlm: WavLM) -> WavLM:
 def settle_gates(wavlm: WavLM, is_open: Sequence[Tensor]) -> WavLM:
     """Copy a gated encoder, with some gates open, at exactly 1, and the others closed
 
-    Former values of gates are folded into the next weights, also for gates that are now closed:
-    the choice of gates does not change the weights of units that are kept.
-
     Parameters
     ----------
     wavlm : WavLM
-        Left as it was. Must have gates.
+        Left as it was.
     is_open : sequence of (num_gates,) torch.Tensor
         Booleans, in the order in which `gates_of` returns gates.
     """
-    settled = copy.deepcopy(wavlm)
-    settled.load_state_dict(wavlm.state_dict() | fold_values(wavlm))
-    for gates, mask in zip(gates_of(settled), is_open, strict=True):
-        gates.settle(mask)
-    return settled
+    return settle(wavlm, gated_weights(wavlm), is_open)
 
 
 def pruned_config(wavlm: WavLM) -> WavLMConfig:
@@ -125,18 +130,3 @@ def _kept_neurons(layer: TransformerLayer, shape: LayerConfig) -> int:
 
 def _is_closed(gate: HardConcrete | None) -> bool:
     return gate is not None and len(gate.kept()) == 0
-
-
-def fold_values(wavlm: WavLM) -> dict[str, Tensor]:
-    """Weights of a gated encoder, gates excluded, times the values of the gates before them
-
-    Returns
-    -------
-    weights : dict of torch.Tensor
-        Of the same shapes. An encoder with these weights, and gates at 1, computes the same.
-    """
-    weights = {k: v.detach() for k, v in wavlm.state_dict().items() if not k.endswith("log_alpha")}
-    for gated in gated_weights(wavlm):
-        for key, dimension in gated.folded:
-            weights[key] = weights[key] * gated.factors(weights[key].ndim, dimension)
-    return weights

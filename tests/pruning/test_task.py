@@ -22,8 +22,10 @@ from pyannote_prune import (
 )
 from pyannote_prune.pruning.sparsity import expected_sparsity
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
+from pyannote_prune.segmentation.cost import model_cost
 from pyannote_prune.segmentation.head import Head, LinearOptions, LSTMOptions
 from pyannote_prune.segmentation.specifications import powerset_specifications
+from pyannote_prune.segmentation.units import HEAD_UNITS
 from pyannote_prune.training.task import ResumableDiarization
 from pyannote_prune.wavlm.gates import gates_of
 
@@ -53,7 +55,10 @@ def make_task(protocol, teacher, **options) -> DistillationPruning:
     )
 
 
-def make_student(teacher, units=("channel", "head", "neuron")):
+UNITS = ("channel", "head", "neuron")
+
+
+def make_student(teacher, units=UNITS):
     torch.manual_seed(1)
     model = load_checkpoint(teacher)
     return gate(model, units) if units else model
@@ -71,9 +76,18 @@ class Recorder(lightning.Callback):
         self.steps.append((outputs["loss"].item(), gates.sum().item(), *multipliers))
 
 
-def fit(protocol, teacher, max_steps, folder=None, ckpt_path=None, trainer_options=None, **options):
+def fit(
+    protocol,
+    teacher,
+    max_steps,
+    folder=None,
+    ckpt_path=None,
+    trainer_options=None,
+    units=UNITS,
+    **options,
+):
     lightning.seed_everything(0, verbose=False)
-    student = make_student(teacher)
+    student = make_student(teacher, units)
     student.task = make_task(protocol, teacher, **options)
     callbacks = [Recorder()]
     if folder is not None:
@@ -170,6 +184,32 @@ def test_other_heads_resume_as_well(protocol, tmp_path, head):
     assert all(torch.equal(value, expected[k]) for k, value in resumed.state_dict().items())
     for name, value in model.state_dict().items():
         assert name.startswith("wavlm.") or torch.equal(expected[name], value), name
+
+
+def test_head_with_gates_is_trained_and_resumed(protocol, teacher, tmp_path):
+    """In training mode, classifier included, to the sparsity of the whole model"""
+    units = (*UNITS, *HEAD_UNITS)
+    # multipliers have few steps to grow
+    rates = {"gate_learning_rate": 0.2, "multiplier_learning_rate": 5.0, "warm_up_epochs": 0}
+    options = {"scope": "model", "units": units, **rates, **DECISIONS}
+    before = gate(load_checkpoint(teacher), units)
+    _, student, steps = fit(protocol, teacher, 15, tmp_path, **options)
+    trained = student.state_dict()
+    for name, parameter in before.named_parameters():
+        if not name.startswith("wavlm."):
+            assert not torch.equal(trained[name], parameter), name
+    assert trained["conformer.conformer_layers.0.conv_module.sequential.3.num_batches_tracked"] > 0
+    dense = model_cost(load_checkpoint(teacher))
+    assert expected_sparsity(student, dense) > expected_sparsity(before, dense) + 0.02
+
+    _, resumed, rest = fit(protocol, teacher, 15, ckpt_path=tmp_path / "step=5.ckpt", **options)
+    assert rest == steps[5:]
+    assert all(torch.equal(value, trained[k]) for k, value in resumed.state_dict().items())
+
+    pruned = prune(student, 0.5, scope="model")
+    left = model_cost(pruned).parameters / dense.parameters
+    assert left == pytest.approx(0.5, abs=0.01)
+    assert pruned.head.is_pruned
 
 
 def prepared(protocol, teacher, **options) -> DistillationPruning:
@@ -406,6 +446,16 @@ def test_misfits_are_refused_before_training(protocol, teacher):
         setup_with(protocol, make_student(teacher), teacher=teacher, target_sparsity=None)
     with pytest.raises(ValueError, match=r"`target_sparsity` must be at most 0\.\d+ .*found 0.99"):
         setup_with(protocol, make_student(teacher), teacher=teacher, target_sparsity=0.99)
+    student = make_student(teacher, ("head", "conformer_head"))
+    with pytest.raises(ValueError, match="`scope` must be 'model' .* gates on 'conformer_head'"):
+        setup_with(protocol, student, teacher=teacher, **DECISIONS)
+    with pytest.raises(ValueError, match="`output_weight` or `task_weight` must be above 0 for a"):
+        setup_with(protocol, student, teacher=teacher, scope="model")
+    options = {"teacher": teacher, "scope": "model", **DECISIONS}
+    with pytest.raises(ValueError, match="`target_sparsity` must be given for a student"):
+        setup_with(protocol, student, target_sparsity=None, **options)
+    with pytest.raises(ValueError, match=r"must be at most 0\.\d+ .*gates on head, conformer_head"):
+        setup_with(protocol, student, target_sparsity=0.9, **options)
     with pytest.raises(ValueError, match=r"`duration` must be the window length .*\(5 s\)"):
         setup_with(protocol, make_student(teacher), teacher=tiny_model(duration=5.0))
     other = tiny_model(tiny_config(embed_dim=96, num_heads=8), duration=DURATION)
@@ -419,6 +469,7 @@ def test_misfits_are_refused_before_training(protocol, teacher):
         ({"target_sparsity": 1.0}, r"`target_sparsity` must be in \[0, 1\), found 1.0"),
         ({"target_sparsity": -0.5}, r"`target_sparsity` must be in \[0, 1\)"),
         ({"objective": "flops"}, "`objective` must be one of"),
+        ({"scope": "head"}, "`scope` must be one of 'wavlm', 'model', found 'head'"),
         ({"layers": (0, 3)}, "`layers` must be different indices from 0 to 2"),
         ({"warm_up_epochs": -1}, "`warm_up_epochs` must not be negative"),
         ({"output_weight": -0.5}, "`output_weight` must be finite and not negative, found -0.5"),

@@ -17,11 +17,12 @@ import pyannote_prune
 from pyannote_prune import DiarizationSettings, WavLMConfig, WavLMSegmentation
 from pyannote_prune.pipeline.settings import ORACLE_SETTINGS
 from pyannote_prune.recipe.augmentation import augmentation_options
-from pyannote_prune.recipe.config import UNITS, ConformerOptions, Recipe
+from pyannote_prune.recipe.config import ConformerOptions, Recipe
 from pyannote_prune.recipe.starting_models import first_model
 from pyannote_prune.released.diarizen import write_stand_in
 from pyannote_prune.training.augmentation import Mixing
 from pyannote_prune.wavlm.presets import PRESETS
+from pyannote_prune.wavlm.units import UNITS
 
 RECIPES = sorted((Path(pyannote_prune.__file__).parent / "recipe" / "shipped").glob("*.yml"))
 OF_TEACHERS = [path for path in RECIPES if "\ncheckpoint: " in path.read_text()]
@@ -85,6 +86,7 @@ recipes = st.fixed_dictionaries(
         "pruning": some(
             target_sparsity=st.floats(0, 1, exclude_max=True),
             objective=st.sampled_from(["parameters", "macs"]),
+            scope=st.sampled_from(["wavlm", "model"]),
             units=st.lists(st.sampled_from(list(UNITS)), min_size=1, unique=True),
             layers=st.none() | st.lists(st.integers(0, 2), min_size=1, unique=True),
             l1_weight=numbers(),
@@ -151,6 +153,7 @@ def test_values_of_the_paper_are_the_defaults():
     assert asdict(recipe.pruning) == {
         "target_sparsity": 0.8,
         "objective": "parameters",
+        "scope": "wavlm",
         "units": ("channel", "head", "neuron"),
         "layers": None,
         "l1_weight": 1.0,

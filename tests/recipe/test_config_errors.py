@@ -100,6 +100,7 @@ def test_nonsense_is_refused_wherever_it_is(key, wrong):
         ("pruning.target_sparsity", 1, "a number, at least 0 and below 1, found 1."),
         ("pruning.target_sparsity", -0.1, "a number, at least 0 and below 1, found -0.1."),
         ("pruning.objective", "mac", r"one of 'parameters', 'macs', .*did you mean 'macs'\?"),
+        ("pruning.scope", "models", r"one of 'wavlm', 'model', .*did you mean 'model'\?"),
         ("pruning.units", "head", "a list, found 'head'."),
         ("pruning.units", [], r"a list of different values, at least one, found \[\]."),
         ("pruning.units", ["head", "head"], "a list of different values"),
@@ -190,6 +191,19 @@ def test_impossible_value_of_a_list_is_located():
         from_dict(nested("pruning.units", ["head", "neurons"]))
     with pytest.raises(ValueError, match=r"^`pruning.layers\[0\]` must be an integer, at least 0"):
         from_dict(nested("pruning.layers", [-1]))
+
+
+def test_units_of_the_head_need_the_scope_and_a_term_that_trains_them():
+    units = {"units": ["head", "conformer_head"]}
+    weights = {"stages": {"prune": {"output_weight": 1.0}}}
+    whole = {"pruning": units | {"scope": "model"}}
+    assert from_dict(whole | weights).pruning.units == ("head", "conformer_head")
+    with pytest.raises(ValueError, match=r"^`pruning.scope` must be 'model' .*\(conformer_head\)"):
+        from_dict({"pruning": units} | weights)
+    with pytest.raises(ValueError, match=r"^`stages.prune.output_weight` or .* above 0 with units"):
+        from_dict(whole)
+    # which does not matter where nothing is pruned
+    assert from_dict({"pruning": units, "stages": {"prune": {"max_epochs": 0}}})
 
 
 def test_warm_up_by_default_must_fit_in_few_epochs():

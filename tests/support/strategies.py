@@ -41,6 +41,31 @@ def configs(draw) -> WavLMConfig:
 
 
 @st.composite
+def conformers(draw, input_dim: int = 8, pruned: bool | None = None) -> dict:
+    """Arguments of any small Conformer, dense or pruned"""
+    options = {
+        "input_dim": input_dim,
+        "num_heads": draw(st.sampled_from([1, 2, 4])),
+        "ffn_dim": draw(st.integers(1, 20)),
+        "num_layers": draw(st.integers(1, 2)),
+        "depthwise_conv_kernel_size": draw(st.sampled_from([1, 3, 7])),
+        "convolution_first": draw(st.booleans()),
+        "use_group_norm": draw(st.booleans()),
+    }
+    if draw(st.booleans()) if pruned is None else pruned:
+        num_layers = options["num_layers"]
+        sizes = {
+            "first_neurons": st.integers(0, options["ffn_dim"]),
+            "heads": st.integers(0, options["num_heads"]),
+            "channels": st.integers(0, input_dim),
+            "second_neurons": st.integers(0, options["ffn_dim"]),
+        }
+        layers = st.lists(st.fixed_dictionaries(sizes), min_size=num_layers, max_size=num_layers)
+        options["layers"] = draw(layers)
+    return options
+
+
+@st.composite
 def heads(draw, embed_dim: int) -> Head:
     """Any small head, over hidden states of dimension `embed_dim`"""
     mixture = draw(st.sampled_from(list(MIXTURES)))
@@ -49,13 +74,7 @@ def heads(draw, embed_dim: int) -> Head:
         lstm = LSTMOptions(draw(st.integers(1, 9)), draw(st.integers(1, 2)), draw(st.booleans()))
         return Head(mixture=mixture, projection=False, lstm=lstm, linear=linear)
     projection = draw(st.booleans())
-    conformer = {
-        "input_dim": 8 if projection else embed_dim,
-        "num_heads": draw(st.sampled_from([1, 2, 4])),
-        "ffn_dim": draw(st.integers(1, 20)),
-        "num_layers": draw(st.integers(1, 2)),
-        "depthwise_conv_kernel_size": draw(st.sampled_from([1, 3, 7])),
-    }
+    conformer = draw(conformers(8 if projection else embed_dim))
     return Head(mixture=mixture, projection=projection, conformer=conformer, linear=linear)
 
 
