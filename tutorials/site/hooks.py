@@ -22,7 +22,7 @@ for what. Each of the next pages has one room of the package:
 [Contributing](../tutorials/contributing.md#where-things-live) says what they hold.
 
 ::: pyannote_prune
-    options: {show_root_heading: false, show_submodules: false}
+    options: {show_root_heading: false}
 
 <!-- to the reader of docstrings, its name in the package is that of its module -->
 ::: pyannote_prune.pruning.prune.prune
@@ -63,8 +63,17 @@ def notebook(path: Path) -> dict[str, str | bytes]:
 
 def reference() -> dict[str, str | bytes]:
     """Page of public names, and page of each room"""
-    pages = {room: f"# {room}\n\n::: pyannote_prune.{room}\n" for room in ROOMS}
-    return {f"reference/{name}.md": text for name, text in {"index": INDEX, **pages}.items()}
+    pages: dict[str, str | bytes] = {"reference/index.md": INDEX}
+    for room in ROOMS:
+        text = f"# {room}\n"
+        for path in sorted((ROOT / "pyannote_prune" / room).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            if parts[-1] == "__init__":  # what it names is in the modules
+                text += f"\n::: {'.'.join(parts[:-1])}\n    options: {{members: false}}\n"
+            else:
+                text += f"\n::: {'.'.join(parts)}\n"
+        pages[f"reference/{room}.md"] = text
+    return pages
 
 
 def on_page_markdown(markdown: str, **_) -> str:
