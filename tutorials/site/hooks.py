@@ -26,6 +26,7 @@ for what. Each of the next pages has one room of the package:
 
 <!-- to the reader of docstrings, its name in the package is that of its module -->
 ::: pyannote_prune.pruning.prune.prune
+    options: {show_root_full_path: false}
 """
 
 
