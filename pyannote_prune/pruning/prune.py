@@ -72,7 +72,9 @@ def prune(
         If the model has no gates, or if they cannot meet the target.
     """
     if not isinstance(model, WavLM):
-        return with_encoder(model, prune(model.wavlm, target_sparsity, objective))
+        smaller = with_encoder(model, prune(model.wavlm, target_sparsity, objective))
+        smaller.provenance = smaller.provenance.pruned(model.wavlm.config)
+        return smaller
     if target_sparsity is not None and model.units:
         model = meet_target(model, target_sparsity, cost(model), objective)
     return remove_gates(model)
@@ -102,4 +104,5 @@ def with_encoder(
     head = {key: value for key, value in head.items() if not key.startswith("wavlm.")}
     encoder = {f"wavlm.{key}": value for key, value in wavlm.state_dict().items()}
     new.load_state_dict(head | encoder)
+    new.provenance = model.provenance.trained(None)  # without the scores of `model`
     return new.train(model.training)
