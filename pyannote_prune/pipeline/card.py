@@ -46,8 +46,8 @@ CITATION = """\
 @inproceedings{han2025finetune,
   author    = {Jiangyu Han and Federico Landini and Johan Rohdin and Anna Silnova and Mireia Diez
                and Jan Cernocky and Lukas Burget},
-  title     = {Fine-tune Before Structured Pruning: Towards Compact and Accurate Self-Supervised Models
-               for Speaker Diarization},
+  title     = {Fine-tune Before Structured Pruning: Towards Compact and Accurate Self-Supervised
+               Models for Speaker Diarization},
   booktitle = {Interspeech},
   year      = {2025},
   pages     = {1583--1587},
