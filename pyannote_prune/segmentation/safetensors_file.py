@@ -84,6 +84,7 @@ def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCH
         metadata[provenance.KEY] = json.dumps(contents.provenance, allow_nan=False)
     with atomic_write(path) as draft:
         save_file(weights, draft, metadata)
+        _sort_header(draft)
 
 
 def read_tensors(path: str | Path) -> Contents:
@@ -138,6 +139,18 @@ def _parse(text: str, key: str = KEY) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"`{key}` is not valid JSON ({error}).") from error
+
+
+def _sort_header(path: Path) -> None:
+    """Sort the metadata of a file, which safetensors writes in any order: same model, same bytes"""
+    with open(path, "rb+") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:  # the rest may be spaces, and tensors stay where they are
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def _checksum(weights: Mapping[str, Tensor]) -> int:
