@@ -17,10 +17,14 @@ from pyannote.database import registry
 from scipy.io import wavfile
 
 import pyannote_prune
-from pyannote_prune import cost
+from pyannote_prune import cost, save_checkpoint
 from pyannote_prune.cli.lazy import COMMANDS, LazyCommand
+from pyannote_prune.pipeline import check
+from pyannote_prune.pipeline.card import read_card
+from pyannote_prune.pipeline.clean_process import Trial
 from pyannote_prune.segmentation import model
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
+from pyannote_prune.segmentation.provenance import Provenance
 from pyannote_prune.wavlm.config import WavLMConfig
 
 ROOT = Path(__file__).parents[1]
@@ -266,3 +270,29 @@ def test_example_of_safetensors_gives_the_same_model(tmp_path, monkeypatch):
     assert scope["model"] is not saved
     with torch.inference_mode():
         assert torch.equal(scope["model"](waveforms), saved(waveforms))
+
+
+def test_examples_of_sharing_run_on_an_exported_folder(exported, tmp_path, monkeypatch, capsys):
+    """With noise, and without the process that tests of `check` start"""
+    monkeypatch.chdir(tmp_path)
+    Path("my-name").mkdir()
+    for name in ("my-name/my-pipeline", "my-pipeline"):
+        Path(name).symlink_to(exported)
+    wavfile.write("conversation.wav", 16000, torch.randn(48000).mul(0.1).numpy())
+    trial = Trial(read_card(exported)[0].segmentation, speakers=2, speech=10.0)
+    monkeypatch.setattr(check, "try_pipeline", lambda folder: trial)
+    for block in python_blocks(TUTORIALS / "sharing.md"):
+        exec(block, {})
+    output = capsys.readouterr().out
+    assert "SPEAKER_00" in output
+    assert "39,884 39,884" in output
+
+
+def test_example_of_commercial_use_says_where_a_model_comes_from(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = tiny_model()
+    model.provenance = Provenance("microsoft/wavlm-base-plus", licence="MIT")
+    save_checkpoint(model, "commercial/4-train/model.ckpt")
+    (block,) = python_blocks(TUTORIALS / "commercial-use.md")
+    exec(block, {})
+    assert repr(model.provenance) in capsys.readouterr().out
