@@ -1,5 +1,10 @@
 """sherpa-onnx runs exported models"""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnx_files
 import pytest
@@ -8,9 +13,12 @@ from embeddings import random_wespeaker
 from helpers import SHARED, relative_error
 from pyannote.audio import Audio
 from pyannote.audio.sample import SAMPLE_FILE
+from scipy.io import wavfile
 from torchaudio.compliance.kaldi import fbank
 
 sherpa_onnx = pytest.importorskip("sherpa_onnx", reason="sherpa-onnx is not installed")
+# of the package `sherpa-onnx-bin`
+PROGRAM = Path(sys.executable).with_name("sherpa-onnx-offline-speaker-diarization")
 EMBEDDING = SHARED / "models" / "wespeaker-campplus.onnx"
 EXCERPT = SHARED / "data" / "ami-excerpts" / "dev00.flac"
 
@@ -51,6 +59,26 @@ def test_one_folder_holds_a_whole_diarization(onnx_folder):
     )
     turns = diarize(segmentation, embedding, SAMPLE_FILE["waveform"][0, 100000:148000])
     assert all(0 <= turn.start < turn.end < 3.1 for turn in turns)
+
+
+@pytest.mark.skipif(not PROGRAM.is_file(), reason="sherpa-onnx-bin is not installed")
+def test_command_line_of_sherpa_onnx_prints_the_same_turns(onnx_folder, tmp_path):
+    segmentation, embedding = (
+        onnx_folder / name / "model.onnx" for name in ("segmentation", "embedding")
+    )
+    # what a WAV file of 16 bits holds
+    samples = (32768 * SAMPLE_FILE["waveform"][0, 100000:148000]).round().short()
+    expected = diarize(segmentation, embedding, samples / 32768)
+    wavfile.write(tmp_path / "conversation.wav", 16000, samples.numpy())
+    command = [PROGRAM, f"--segmentation.pyannote-model={segmentation}"]
+    command += [f"--embedding.model={embedding}", "--clustering.num-clusters=2"]
+    command += ["--min-duration-on=0", "--min-duration-off=0", tmp_path / "conversation.wav"]
+    printed = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+    found = re.findall(r"^([0-9.]+) -- ([0-9.]+) speaker_0([01])$", printed, re.MULTILINE)
+    assert [(float(start), float(end), int(speaker)) for start, end, speaker in found] == [
+        (pytest.approx(turn.start, abs=1e-3), pytest.approx(turn.end, abs=1e-3), turn.speaker)
+        for turn in expected
+    ]
 
 
 def test_embedding_of_sherpa_onnx_is_that_of_its_features(onnx_folder):
