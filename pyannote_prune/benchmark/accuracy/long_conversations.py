@@ -54,6 +54,8 @@ def long_simulations(
                 short,
                 name=f"EvidenceLong{index + 1}",
                 duration=duration,
+                # other speakers, in another order
+                seed=short.seed + 1 + index,
                 num_train=0,
                 num_development=0,
                 num_test=number,

@@ -107,3 +107,5 @@ def test_longer_conversations_have_a_speaker_for_each_minute(tmp_path):
     )
     numbers = [(one.min_speakers, one.max_speakers, one.num_test) for one in found.values()]
     assert numbers == [(2, 6, 4), (3, 6, 3), (4, 6, 3)]
+    # the first speakers would be the same with the same seed
+    assert len({short.seed, *(one.seed for one in found.values())}) == 4
