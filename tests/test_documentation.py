@@ -17,10 +17,14 @@ from pyannote.database import registry
 from scipy.io import wavfile
 
 import pyannote_prune
-from pyannote_prune import cost
+from pyannote_prune import cost, save_checkpoint
 from pyannote_prune.cli.lazy import COMMANDS, LazyCommand
+from pyannote_prune.pipeline import check
+from pyannote_prune.pipeline.card import read_card
+from pyannote_prune.pipeline.clean_process import Trial
 from pyannote_prune.segmentation import model
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
+from pyannote_prune.segmentation.provenance import Provenance
 from pyannote_prune.wavlm.config import WavLMConfig
 
 ROOT = Path(__file__).parents[1]
@@ -48,32 +52,47 @@ class Links(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory) -> Path:
-    """API reference, made with the command of tutorials/python.md"""
-    folder = tmp_path_factory.mktemp("reference")
-    page = (TUTORIALS / "python.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^python -m (pdoc .*) -o api$", page, flags=re.M)
+def site(tmp_path_factory) -> Path:
+    """Documentation site, made with the command of tutorials/contributing.md"""
+    pytest.importorskip("mkdocs", reason="needs the extra docs")
+    folder = tmp_path_factory.mktemp("site")
+    page = (TUTORIALS / "contributing.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"\b(mkdocs build .*)$", page, flags=re.M)
     subprocess.run(
-        [sys.executable, "-m", *command.split(), "-o", str(folder)], check=True, timeout=300
+        [sys.executable, "-m", *command.split(), "--strict", "-d", str(folder)],
+        check=True,
+        timeout=300,
+        cwd=ROOT,
     )
     return folder
 
 
-def test_reference_has_every_public_name_and_no_broken_link(reference):
-    pages = {path.resolve(): Links(path.read_text()) for path in reference.rglob("*.html")}
-    main = pages[(reference / "pyannote_prune.html").resolve()]
-    assert set(PUBLIC) <= main.anchors
+def test_site_has_every_page_and_public_name_and_no_broken_link(site):
+    files = {path.resolve() for path in site.rglob("*") if path.is_file()}
+    # links of the page for lost visitors start from the root of a server
+    pages = {
+        path: Links(path.read_text(encoding="utf-8"))
+        for path in files
+        if path.suffix == ".html" and path.name != "404.html"
+    }
+    for page in PAGES[1:] + NOTEBOOKS:
+        assert (site / page.relative_to(ROOT)).with_suffix(".html").resolve() in pages
+    main = pages[(site / "reference" / "index.html").resolve()]
+    assert {*PUBLIC} <= {anchor.split(".")[-1] for anchor in main.anchors}
     checked = 0
     for path, links in pages.items():
         for target in links.targets:
             parts = urlsplit(target)
-            if parts.scheme:
+            if parts.scheme or parts.netloc:
                 continue
             page = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            assert page in pages, f"{path.name}: {target}"
-            assert unquote(parts.fragment) in pages[page].anchors | {""}, f"{path.name}: {target}"
+            page = page / "index.html" if page.is_dir() else page
+            assert page in files, f"{path.name}: {target}"
+            if page in pages:
+                anchors = pages[page].anchors | {""}
+                assert unquote(parts.fragment) in anchors, f"{path.name}: {target}"
             checked += 1
-    assert checked > 100
+    assert checked > 1000
 
 
 @pytest.mark.parametrize("page", PAGES + NOTEBOOKS, ids=lambda page: page.name)
@@ -92,6 +111,34 @@ def test_links_between_pages_lead_somewhere(page):
 def slug(heading: str) -> str:
     """Anchor of a heading on a page of Markdown, as GitHub makes it"""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+# messages of dependencies that have a heading in tutorials/troubleshooting.md
+FOREIGN = {
+    "torchcodec is not available. Cannot read audio file.",
+    "Could not load libtorchcodec",
+    "OSError: ... libtorch_cuda.so: cannot open shared object file",
+    "AttributeError: 'SpeakerDiarization' object has no attribute '_audio'",
+}
+
+
+def test_headings_of_troubleshooting_are_messages_of_the_code():
+    """At least half of each, word for word: the rest may be a value"""
+    page = (TUTORIALS / "troubleshooting.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^\*\*(.*?)\*\*(?: or \*\*(.*?)\*\*)?", page, flags=re.M)
+    messages = [re.fullmatch(r"(`+) ?(.*?) ?\1", one) for one in sum(headings, ()) if one]
+    ours = {found[2] for found in messages if found} - FOREIGN
+    assert len(ours) > 20
+    texts = "\n".join(
+        node.value
+        for path in Path(pyannote_prune.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    for message in ours:
+        half = -(-len(message) // 2)
+        starts = range(len(message) - half + 1)
+        assert any(message[start : start + half] in texts for start in starts), message
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -223,3 +270,29 @@ def test_example_of_safetensors_gives_the_same_model(tmp_path, monkeypatch):
     assert scope["model"] is not saved
     with torch.inference_mode():
         assert torch.equal(scope["model"](waveforms), saved(waveforms))
+
+
+def test_examples_of_sharing_run_on_an_exported_folder(exported, tmp_path, monkeypatch, capsys):
+    """With noise, and without the process that tests of `check` start"""
+    monkeypatch.chdir(tmp_path)
+    Path("my-name").mkdir()
+    for name in ("my-name/my-pipeline", "my-pipeline"):
+        Path(name).symlink_to(exported)
+    wavfile.write("conversation.wav", 16000, torch.randn(48000).mul(0.1).numpy())
+    trial = Trial(read_card(exported)[0].segmentation, speakers=2, speech=10.0)
+    monkeypatch.setattr(check, "try_pipeline", lambda folder: trial)
+    for block in python_blocks(TUTORIALS / "sharing.md"):
+        exec(block, {})
+    output = capsys.readouterr().out
+    assert "SPEAKER_00" in output
+    assert "39,884 39,884" in output
+
+
+def test_example_of_commercial_use_says_where_a_model_comes_from(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = tiny_model()
+    model.provenance = Provenance("microsoft/wavlm-base-plus", licence="MIT")
+    save_checkpoint(model, "commercial/4-train/model.ckpt")
+    (block,) = python_blocks(TUTORIALS / "commercial-use.md")
+    exec(block, {})
+    assert repr(model.provenance) in capsys.readouterr().out

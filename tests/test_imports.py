@@ -1,6 +1,7 @@
 """Imports go one way: from room to room, and from file to file"""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,20 @@ def test_top_of_the_package_has_rooms_and_few_files():
 
 def test_rooms_import_one_way():
     assert not forbidden(ROOT)
+
+
+def test_page_has_the_same_table():
+    page = Path(__file__).parents[1] / "tutorials" / "contributing.md"
+    rows = re.findall(r"^\| `(\w+)/` \|.*\| (.*)\|$", page.read_text(encoding="utf-8"), flags=re.M)
+    table = {room: set(re.findall(r"`(\w+)`", imports)) for room, imports in rows}
+    above = set()
+    for room, imports in rows:
+        if imports.startswith("all of the above"):
+            table[room] = above - table[room]  # "all of the above, but `onnx`"
+        elif imports.strip() == "everything":
+            table[room] = set(above)
+        above.add(room)
+    assert table == ROOMS
 
 
 def test_no_circle():

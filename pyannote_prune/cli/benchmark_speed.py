@@ -27,6 +27,14 @@ class Part(str, Enum):
     model = "model"
 
 
+class Engine(str, Enum):
+    """What computes a network"""
+
+    torch = "torch"
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+
+
 class Dtype(str, Enum):
     """Precision of products of matrices"""
 
@@ -66,6 +74,13 @@ def speed(
             "otherwise to float32."
         ),
     ] = None,
+    engine: Annotated[
+        list[Engine],
+        typer.Option(
+            help="What computes checkpoints and presets, on CPU. Repeat for several: each one is "
+            "timed."
+        ),
+    ] = [Engine.torch],  # noqa: B006
     device: Device = "cpu",
     rounds: Annotated[
         int, typer.Option(help="Number of timed rounds. The median counts.", min=1)
@@ -74,8 +89,8 @@ def speed(
         bool,
         typer.Option(
             "--training",
-            help="Time a step of distillation-pruning of `base` instead: MODELS, --part and "
-            "--dtype are ignored.",
+            help="Time a step of distillation-pruning of `base` instead: MODELS, --part, "
+            "--engine and --dtype are ignored.",
         ),
     ] = False,
     output: Annotated[Path, typer.Option(help="Output folder.", file_okay=False)] = Path("speed"),
@@ -105,6 +120,7 @@ def speed(
             device,
             rounds,
             status.update,
+            [one.value for one in engine],
         )
     write(results, speed_markdown(results), output / "speed", console)
 

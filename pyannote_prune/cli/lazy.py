@@ -26,6 +26,10 @@ COMMANDS = {
         "models",
         "Export SOURCE to FOLDER, as a diarization pipeline that pyannote.audio loads",
     ),
+    "check": (
+        "check",
+        "Check that an exported FOLDER runs offline, and is what its model card claims",
+    ),
     "apply": (
         "apply",
         "Diarize RECORDINGS, or a protocol: write one RTTM and one JSON file per recording",

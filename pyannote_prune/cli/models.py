@@ -91,7 +91,10 @@ def convert(
     ] = None,
     licence: Annotated[
         str | None,
-        typer.Option(help="Licence of the weights, for the metadata of an ONNX file."),
+        typer.Option(
+            help="Licence of the weights, which the file then says. Defaults to what SOURCE says. "
+            "What is made from released DiariZen and SUPlime models is CC BY-NC 4.0."
+        ),
     ] = None,
 ):
     """
@@ -101,8 +104,9 @@ def convert(
         require_extra("onnx")
     else:
         check_suffix(checkpoint)
-        _refuse_options_of_onnx(dtype=dtype, licence=licence)
+        _refuse_options_of_onnx(dtype=dtype)
     model = open_source(source).load_model()
+    model.provenance = model.provenance.stated(licence)
     trained = has_specifications(model)
     if not trained:
         model.specifications = powerset_specifications(
@@ -110,9 +114,7 @@ def convert(
         )
         model.setup()
     if is_onnx(checkpoint):
-        name = Path(source).resolve().name if Path(source).exists() else source
-        precision = (dtype or Dtype.float32).value
-        save_onnx(model, checkpoint, precision, name, licence)
+        save_onnx(model, checkpoint, (dtype or Dtype.float32).value)
     else:
         save_checkpoint(model, checkpoint)
     print_line(f"Wrote {checkpoint}")
@@ -220,6 +222,17 @@ def export(
             "a half. Faster with --onnx and OpenVINO."
         ),
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="Licence of the weights, for the model card. Defaults to what SOURCE says. What "
+            "is made from released DiariZen and SUPlime models is CC BY-NC 4.0."
+        ),
+    ] = None,
+    data_licence: Annotated[
+        str | None,
+        typer.Option(help="Licence of the data that SOURCE was trained on, for the model card."),
+    ] = None,
 ):
     """
     Export SOURCE to FOLDER, as a diarization pipeline that pyannote.audio loads
@@ -248,6 +261,8 @@ def export(
         found.find_plda(),
         found.packages if parts is None else None,
         onnx,
+        licence,
+        data_licence,
     )
     print_line(f"Wrote {folder}")
     if found.packages and parts is None:

@@ -22,9 +22,10 @@ torch.serialization.add_safe_globals([*SAFE_CLASSES])
 
 
 def write_atomically(content: Any, path: Path) -> None:
-    """Save with `torch.save`, atomically"""
-    with atomic_write(path) as draft:
-        torch.save(content, draft)
+    """Save with `torch.save`, atomically: same content, same bytes"""
+    # of a path, `torch.save` writes the name, which is a random one here
+    with atomic_write(path) as draft, open(draft, "wb") as file:
+        torch.save(content, file)
 
 
 def read_safely(path: str | Path, mmap: bool = False) -> Any:

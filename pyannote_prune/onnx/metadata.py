@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 from ..segmentation.model import WavLMSegmentation
+from ..segmentation.provenance import KEY as PROVENANCE
+from ..segmentation.provenance import Provenance
 from ..segmentation.specifications import (
     class_names,
     single_specifications,
@@ -18,23 +20,24 @@ from ..wavlm.cost import cost
 MODEL_TYPE = "pyannote-segmentation-3.0"
 
 
-def describe(
-    model: WavLMSegmentation, dtype: str, source: str | None, licence: str | None
-) -> dict[str, str]:
+def describe(model: WavLMSegmentation, dtype: str, provenance: Provenance) -> dict[str, str]:
     """Describe a model
 
     Parameters
     ----------
     model : WavLMSegmentation
-    dtype, source, licence
+    dtype : str
         See `save_onnx`.
+    provenance : Provenance
+        With the source and licence that were stated.
 
     Returns
     -------
     metadata : dict of str
         Ours: "pyannote_prune" (version), "dtype", "specifications" (JSON), "parameters" and
-        "macs_per_second" (of WavLM), and, if they are known, "source" and "licence". The others are
-        those that sherpa-onnx reads: lengths are in samples.
+        "macs_per_second" (of WavLM), and, if they are known, "source", "licence", and all that is
+        known of the provenance (JSON). The others are those that sherpa-onnx reads: lengths are in
+        samples.
     """
     specifications = with_plain_classes(single_specifications(model))
     encoder = cost(model.wavlm)
@@ -46,8 +49,8 @@ def describe(
         "specifications": json.dumps(specifications_to_dict(specifications), allow_nan=False),
         "parameters": encoder.parameters,
         "macs_per_second": round(encoder.macs_per_second),
-        "source": source,
-        "licence": licence,
+        "source": provenance.source,
+        "licence": provenance.licence,
         "num_speakers": len(class_names(specifications)),
         "num_classes": model.dimension,
         "sample_rate": model.hparams["sample_rate"],
@@ -59,4 +62,8 @@ def describe(
     if specifications.powerset:
         values["model_type"] = MODEL_TYPE
         values["powerset_max_classes"] = specifications.powerset_max_classes
+    # besides the two texts above
+    known = provenance.to_dict()
+    if known.keys() - {"source", "licence"}:
+        values[PROVENANCE] = json.dumps(known, allow_nan=False)
     return {key: str(value) for key, value in values.items() if value is not None}

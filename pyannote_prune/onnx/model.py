@@ -108,6 +108,11 @@ class ONNXSegmentation(Model):
             return specifications.num_powerset_classes
         return len(class_names(specifications))
 
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Metadata of the file: see `save_onnx`"""
+        return self._engine("cpu").metadata
+
     def num_frames(self, num_samples: int) -> int:
         """Compute number of output frames"""
         return max(0, (num_samples - self._size) // self._shift + 1)

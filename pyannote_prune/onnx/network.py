@@ -118,6 +118,25 @@ class Encoder(nn.Module):
         return states
 
 
+class LastState(nn.Module):
+    """Last hidden state of an encoder, whose modules are copied
+
+    Shape
+    -----
+    waveforms : (batch_size, 1, num_samples) torch.Tensor
+    hidden : (batch_size, num_frames, embed_dim) torch.Tensor
+    """
+
+    def __init__(self, wavlm: WavLM) -> None:
+        super().__init__()
+        self.encoder = Encoder(_copy(wavlm))
+        use_products(self)
+        self.eval()
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        return self.encoder(waveforms[:, 0])[-1]
+
+
 class Position(nn.Module):
     """Convolutional position embedding, whose normalized weight is computed once
 

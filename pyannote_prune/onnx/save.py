@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from ..segmentation.checkpoint import check_is_complete
 from ..segmentation.model import WavLMSegmentation
 from ..version import __version__
 from .metadata import describe
-from .network import Network
+from .network import LastState, Network
 from .precision import convert
 
 if TYPE_CHECKING:
@@ -54,17 +55,18 @@ def save_onnx(
         precision. "int8" makes products of integers (dynamic quantization of ONNX Runtime), which
         are faster on many processors. Both change scores slightly. Defaults to "float32".
     source : str, optional
-        Name of what the model was made from, for the metadata of the file.
+        Name of what the model was made from, for the metadata of the file. Defaults to what the
+        model says (`model.provenance`).
     licence : str, optional
-        Licence of its weights, for the metadata of the file.
+        Licence of its weights, for the metadata of the file. Defaults to what the model says.
 
     Raises
     ------
     ImportError
         If the packages of the extra `onnx` are not installed.
     ValueError
-        If the model has gates, no specifications, or modified layers, or if an option is
-        impossible.
+        If the model has gates, no specifications, or modified layers, if it was made from weights
+        that were released under another licence, or if an option is impossible.
 
     Examples
     --------
@@ -83,10 +85,13 @@ def save_onnx(
             f"`model` must not have gates, found some on units {', '.join(model.units)}: "
             "prune it first, with `prune(model)`."
         )
+    provenance = model.provenance.stated(licence)
+    if source is not None:
+        provenance = replace(provenance, source=source)
     import onnx
 
     proto = convert(make_graph(Network(model)), dtype)
-    onnx.helper.set_model_props(proto, describe(model, dtype, source, licence))
+    onnx.helper.set_model_props(proto, describe(model, dtype, provenance))
     with atomic_write(path) as draft:
         onnx.save(proto, draft)
 
@@ -97,7 +102,7 @@ def check_name(path: str | Path) -> None:
         raise ValueError(f"Names of ONNX files must end in {ONNX}, found {str(path)!r}.")
 
 
-def make_graph(network: Network) -> ModelProto:
+def make_graph(network: Network | LastState) -> ModelProto:
     """Make the graph of a network, for any batch size and any number of samples"""
     # two windows of half a second: other values than 1, which PyTorch would take for constants
     waveforms = torch.zeros(2, 1, 8000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
@@ -21,9 +22,11 @@ from ..files.pickles import read_safely
 from ..onnx.embedding import can_save_embedding, save_embedding
 from ..onnx.engines import AUTO
 from ..onnx.save import save_onnx
-from ..segmentation.checkpoint import load_checkpoint, save_checkpoint
+from ..segmentation.checkpoint import check_is_complete, load_checkpoint, save_checkpoint
 from ..segmentation.model import WavLMSegmentation
+from ..segmentation.provenance import dense_parameters
 from ..version import __version__
+from .card import write_card
 from .settings import DiarizationSettings, check_engines
 
 COMMUNITY_1 = "pyannote/speaker-diarization-community-1"
@@ -52,8 +55,10 @@ def export_pipeline(
     plda: str | Path | None = None,
     packages: Mapping[str, str] | None = None,
     onnx: bool = False,
+    licence: str | None = None,
+    data_licence: str | None = None,
 ) -> Path:
-    """Write a folder that `Pipeline.from_pretrained` reads
+    """Write a folder that `Pipeline.from_pretrained` reads, with a model card
 
     Parameters
     ----------
@@ -82,6 +87,9 @@ def export_pipeline(
         None become "auto". An embedding that is copied, if it is a WeSpeaker ResNet, is there as
         "model.onnx" as well, for other programs: see `save_embedding`. Our pipeline reads its
         checkpoint.
+    licence, data_licence : str, optional
+        Licences of the weights and of the data that they were trained on, for the card. Default to
+        what the model says (`model.provenance`).
 
     Returns
     -------
@@ -92,7 +100,8 @@ def export_pipeline(
     ValueError
         If `folder` is not empty, if `safetensors` and `onnx` are both true, if `settings` have an
         engine that cannot compute the model, if parts are missing in a local folder or could
-        execute code, or if `model` is not a checkpoint of `WavLMSegmentation`.
+        execute code, if `model` is not a checkpoint of `WavLMSegmentation`, or if it was made from
+        weights that were released under another licence.
     """
     folder, settings = Path(folder), settings or DiarizationSettings()
     check_new(folder)
@@ -101,6 +110,8 @@ def export_pipeline(
     copied = check_parts(parts, plda, settings.parts)
     if not isinstance(model, WavLMSegmentation):
         model = load_checkpoint(model)
+    check_is_complete(model)
+    model = _with_licences(model, licence, data_licence)
 
     # complete before it takes its final name, in case of an interruption
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -120,9 +131,24 @@ def export_pipeline(
             (draft / "config.yaml").write_text(
                 yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
             )
+            write_card(draft, model, settings, str(parts), copied, packages or ())
         remove_empty(folder)
         draft.rename(folder)
     return folder
+
+
+def _with_licences(
+    model: WavLMSegmentation, licence: str | None, data_licence: str | None
+) -> WavLMSegmentation:
+    """Make a view of a model, whose files say what its card says"""
+    view = copy.copy(model)
+    view.provenance = model.provenance.stated(licence, data_licence)
+    if (dense := dense_parameters(model.wavlm.config)) is not None:
+        # not to be found again in an ONNX file, which has no structure
+        view.provenance = replace(
+            view.provenance, dense_parameters=view.provenance.dense_parameters or dense
+        )
+    return view
 
 
 def _file_name(safetensors: bool, onnx: bool, settings: DiarizationSettings) -> str:

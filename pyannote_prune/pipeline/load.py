@@ -64,6 +64,25 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
     return loaded.to(torch.device(device))
 
 
+def check_is_pipeline(folder: Path) -> None:
+    """Check that a folder is that of a pipeline, without loading anything
+
+    Raises
+    ------
+    ValueError
+        If it is not, or does not exist: the message has a way out.
+    """
+    if not folder.is_dir():
+        raise ValueError(
+            f"`folder` must be the folder of a pipeline, found {str(folder)!r}, which is none: "
+            "export a model first (`pyannote-prune export`)."
+        )
+    if (cure := _cure(folder)) is not None:
+        raise ValueError(
+            f"`folder` must be the folder of a pipeline, found {str(folder)!r}: {cure}."
+        )
+
+
 def check_device(device: str) -> None:
     """Check that a device exists
 

@@ -63,8 +63,11 @@ class DistillationPruning(WithTeacher):
 
     Parameters
     ----------
-    protocol, cache, duration, balance, weight, batch_size, num_workers, pin_memory, augmentation,
-    metric : optional
+    protocol : Protocol
+        Recordings to learn from.
+    cache, duration, balance, weight, batch_size, num_workers : optional
+        See `pyannote.audio.tasks.SpeakerDiarization`.
+    pin_memory, augmentation, metric : optional
         See `pyannote.audio.tasks.SpeakerDiarization`.
     max_speakers_per_chunk, max_speakers_per_frame : int, optional
         Must be equal to the numbers of the teacher (the default), since the student has the same

@@ -26,6 +26,7 @@ from ..pipeline.settings import (
 from ..pruning.scope import SCOPES
 from ..pruning.sparsity import OBJECTIVES
 from ..segmentation.model import WavLMSegmentation
+from ..segmentation.provenance import check_line
 from ..segmentation.units import HEAD_UNITS, MODEL_UNITS
 from ..training.augmentation import has_audio
 from ..wavlm.config import WavLMConfig
@@ -243,6 +244,8 @@ class Export:
     `segmentation_step` of their duration. `median_filter` is a number of frames, by default 11 (as
     in DiariZen), or 1 (no filter) with oracle clustering. `min_clean_ratio` is the share of a
     window during which speakers must speak alone for their embeddings to be clustered.
+
+    `licence` (of the weights) and `data_licence` are printed on its model card.
     """
 
     parts: str = COMMUNITY_1
@@ -252,8 +255,12 @@ class Export:
     median_filter: int | None = rule(None, minimum=1)
     min_clean_ratio: float = rule(MIN_CLEAN_RATIO, above=0, maximum=1)
     from_checkpoint: bool = False
+    licence: str | None = None
+    data_licence: str | None = None
 
     def __post_init__(self):
+        for key in ("licence", "data_licence"):
+            check_line(f"export.{key}", getattr(self, key))
         if self.median_filter is not None and self.median_filter % 2 == 0:
             refuse("export.median_filter", "an odd number of frames", self.median_filter)
 

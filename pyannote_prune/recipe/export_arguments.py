@@ -15,7 +15,7 @@ def export_arguments(recipe: Recipe) -> dict[str, Any]:
     Returns
     -------
     arguments : dict
-        `settings`, `parts`, `plda` and `packages` of `export_pipeline`.
+        `settings`, `parts`, `plda`, `packages` and licences of `export_pipeline`.
 
     Raises
     ------
@@ -23,12 +23,14 @@ def export_arguments(recipe: Recipe) -> dict[str, Any]:
         If they come from a checkpoint whose settings are not supported.
     """
     export = recipe.export
+    licences = {"licence": export.licence, "data_licence": export.data_licence}
     if not export.from_checkpoint or recipe.checkpoint is None:
         return {
             "settings": export.settings,
             "parts": export.parts,
             "plda": None,
             "packages": None,
+            **licences,
         }
     source = open_source(recipe.checkpoint)
     own = source.parts is None or export.parts != COMMUNITY_1
@@ -37,4 +39,5 @@ def export_arguments(recipe: Recipe) -> dict[str, Any]:
         "parts": export.parts if own else source.parts,
         "plda": source.find_plda(),
         "packages": None if own else source.packages,
+        **licences,
     }

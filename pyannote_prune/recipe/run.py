@@ -113,6 +113,7 @@ class RecipeRun:
         if not begun_stages(self.output):
             if self.recipe.checkpoint is not None:
                 first = read_checkpoint(self.recipe.checkpoint)
+                first.provenance.stated(self.recipe.export.licence)
                 if not self.fine_tune.is_wanted:
                     check_same_output(self.recipe, first)
             elif isinstance(self.recipe.wavlm, str):

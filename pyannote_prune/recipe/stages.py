@@ -253,6 +253,9 @@ class StageRun(ABC):
             logs = (self.folder / "logs").glob(f"*/{LOG}")
             merge_logs(sorted(logs, key=lambda path: int(path.parent.name)), self.folder / LOG)
             write_json(scores, self.folder / SCORES)
+            model.provenance = model.provenance.scored(
+                scores["loss/val"], scores["DiarizationErrorRate"]
+            )
             save_checkpoint(model, self.folder / MODEL)
         trainer.strategy.barrier()
 

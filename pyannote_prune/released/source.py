@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..files.sources import check_is_file, model_in
 from ..segmentation.model import WavLMSegmentation
+from ..segmentation.provenance import source_name
 from .checkpoints import open_checkpoint
 from .diarizen.opening import open_diarizen
 from .encoders import open_encoder
@@ -50,13 +53,21 @@ def open_source(source: str | Path) -> Source:
     for open_format in FORMATS.values():
         found = open_format(source)
         if found is not None:
-            return found
+            return replace(found, load_model=partial(_load_named, found, source))
     if model_in(source) is not None or not Path(source).is_dir():
         check_is_file(source)
     raise ValueError(
         f"{str(source)!r} must be in one of these formats: {', '.join(FORMATS)}. None of them was "
         "found there."
     )
+
+
+def _load_named(found: Source, source: str | Path) -> WavLMSegmentation:
+    """Load a model, whose provenance is the name of the source unless it is known"""
+    model = found.load_model()
+    if model.provenance.source is None:
+        model.provenance = replace(model.provenance, source=source_name(source))
+    return model
 
 
 def read_source(source: str | Path) -> WavLMSegmentation:

@@ -38,7 +38,8 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
     check_is_complete(model)
     hparams, weights = dict(model.hparams), without_task_modules(model.state_dict())
     if is_safetensors(path):
-        contents = Contents(hparams, with_plain_classes(single_specifications(model)), weights)
+        specifications = with_plain_classes(single_specifications(model))
+        contents = Contents(hparams, specifications, weights, model.provenance.to_dict())
         write_tensors(contents, path, type(model).__name__)
         return
     checkpoint: dict[str, Any] = {
@@ -48,7 +49,7 @@ def save_checkpoint(model: WavLMSegmentation, path: str | Path) -> None:
         "state_dict": weights,
         "hyper_parameters": hparams,
     }
-    model.on_save_checkpoint(checkpoint)  # adds specifications
+    model.on_save_checkpoint(checkpoint)  # adds specifications and provenance
     write_atomically(checkpoint, Path(path))
 
 

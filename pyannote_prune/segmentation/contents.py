@@ -29,11 +29,14 @@ class Contents:
         Window length, classes, etc.
     weights : dict of torch.Tensor
         State dict, with the names of `WavLMSegmentation`.
+    provenance : dict, optional
+        See `Provenance`. Defaults to nothing known.
     """
 
     hparams: Any
     specifications: Any
     weights: Any
+    provenance: Any = None
 
 
 def check_architecture(found: Any, source: str) -> None:

@@ -64,7 +64,9 @@ def remove_model_gates(model: WavLMSegmentation) -> WavLMSegmentation:
         wavlm = remove_gates(model.wavlm)
     if model.head_units:
         conformer = remove_conformer_gates(cast(PrunableConformer, model.conformer))
-    return with_parts(model, wavlm, conformer)
+    smaller = with_parts(model, wavlm, conformer)
+    smaller.provenance = smaller.provenance.pruned(model.wavlm.config)
+    return smaller
 
 
 def settle_model_gates(model: WavLMSegmentation, is_open: Sequence[Tensor]) -> WavLMSegmentation:

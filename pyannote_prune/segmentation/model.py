@@ -25,6 +25,8 @@ from .conformer import PrunableConformer
 from .contents import TASK_MODULES, without_task_modules
 from .encoder import make_encoder
 from .head import CONFORMER_DEFAULTS, Head, make_head, run_conformer
+from .provenance import KEY as PROVENANCE
+from .provenance import Provenance
 from .rebuild import rebuild
 from .safetensors_file import is_safetensors, read_tensors
 from .samples import CheckedAudio
@@ -95,6 +97,9 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
     CONFORMER_DEFAULTS = CONFORMER_DEFAULTS
 
+    # what it was made from, which checkpoints keep
+    provenance = Provenance()
+
     # made by `build`, once there are specifications
     classifier: nn.Linear
     activation: nn.Module
@@ -133,6 +138,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
 
         wavlm_units, self.head_units = split_units(units)
         self.wavlm = make_encoder(wavlm, wavlm_units)
+        if isinstance(wavlm, str | Path):
+            self.provenance = Provenance.of(wavlm)
         self.head = make_head(conformer, head)
         self.save_hyperparameters(
             {
@@ -305,12 +312,14 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         return view
 
     def on_fit_start(self) -> None:
-        """Switch to training mode
+        """Switch to training mode, and note the name of the protocol
 
         Models are loaded in evaluation mode, and Lightning does not change it. Frozen modules
         (`requires_grad` is false for all of their parameters) keep their mode.
         """
         super().on_fit_start()
+        protocol = getattr(self.task, "protocol", None)
+        self.provenance = self.provenance.trained(getattr(protocol, "name", None))
         frozen = [module for module in self.modules() if not module.training and _is_frozen(module)]
         self.train()
         for module in frozen:
@@ -348,11 +357,13 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         return torch.optim.AdamW([group for group in groups if group["params"]])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save specifications as plain values, which are loaded without executing anything"""
+        """Save specifications and provenance as plain values, which execute nothing when loaded"""
         super().on_save_checkpoint(checkpoint)
         ours = checkpoint["pyannote.audio"]
         if isinstance(ours["specifications"], Specifications):
             ours["specifications"] = with_plain_classes(ours["specifications"])
+        if known := self.provenance.to_dict():
+            checkpoint[PROVENANCE] = known
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint fits: pipelines load with `strict=False`, which does not"""
@@ -369,6 +380,8 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
             without_task_modules(checkpoint["state_dict"]),
             source="the checkpoint",
         )
+        if PROVENANCE in checkpoint:
+            self.provenance = Provenance.from_dict(checkpoint[PROVENANCE])
 
     @classmethod
     def from_pretrained(cls, checkpoint: Any, *args: Any, **kwargs: Any) -> WavLMSegmentation:

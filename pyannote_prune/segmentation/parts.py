@@ -56,4 +56,5 @@ def with_parts(
         new.setup()
     new.to(next(model.parameters()))  # same device, same precision
     new.load_state_dict(weights)
+    new.provenance = model.provenance.trained(None)  # without the scores of `model`
     return new.train(model.training)

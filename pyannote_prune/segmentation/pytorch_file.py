@@ -7,6 +7,7 @@ from typing import Any
 
 from ..files.pickles import read_safely
 from .contents import Contents, check_architecture
+from .provenance import KEY
 
 
 def read_pytorch(path: str | Path) -> Contents:
@@ -68,6 +69,7 @@ def saved_model(checkpoint: Any, source: str) -> tuple[Any, Contents]:
             checkpoint["hyper_parameters"],
             checkpoint["pyannote.audio"]["specifications"],
             checkpoint["state_dict"],
+            checkpoint.get(KEY),
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(

@@ -17,6 +17,7 @@ from ..wavlm.weights import check_keys, is_state_dict
 from .conformer import LAYERS
 from .contents import Contents, without_task_modules
 from .head import Head
+from .provenance import Provenance
 from .specifications import specifications_from_dict, specifications_to_dict
 from .units import MODEL_UNITS
 
@@ -70,6 +71,7 @@ def rebuild(cls: type[Segmentation], contents: Contents, source: str) -> Segment
         hparams = _checked(contents.hparams, num_tensors=len(weights))
         # a copy, whose values are all checked
         specifications = specifications_from_dict(specifications_to_dict(contents.specifications))
+        provenance = Provenance.from_dict(contents.provenance)
         # no memory until it is known that the file has these weights
         with torch.device("meta"):
             outline = _without_classifier(cls, hparams, specifications)
@@ -81,6 +83,7 @@ def rebuild(cls: type[Segmentation], contents: Contents, source: str) -> Segment
     model = _without_classifier(cls, hparams, specifications)
     model.setup()
     model.load_state_dict(weights)
+    model.provenance = provenance  # type: ignore[assignment]
     return model.eval()
 
 

@@ -23,6 +23,7 @@ from ..files.atomic import atomic_write
 from ..files.schema import rule, section
 from ..files.sources import SAFETENSORS, check_is_file
 from ..version import __version__
+from . import provenance
 from .contents import ARCHITECTURE, Contents, check_architecture
 from .specifications import specifications_from_dict, specifications_to_dict
 
@@ -77,10 +78,13 @@ def write_tensors(contents: Contents, path: str | Path, architecture: str = ARCH
         versions={"pyannote.audio": pyannote.audio.__version__, "pyannote-prune": __version__},
         checksum=_checksum(weights),
     )
-    text = json.dumps(asdict(description), allow_nan=False)
+    # "format" is for `transformers` and other readers
+    metadata = {"format": "pt", KEY: json.dumps(asdict(description), allow_nan=False)}
+    if contents.provenance:  # apart: release 0.1.0 refuses descriptions with more keys
+        metadata[provenance.KEY] = json.dumps(contents.provenance, allow_nan=False)
     with atomic_write(path) as draft:
-        # "format" is for `transformers` and other readers
-        save_file(weights, draft, {"format": "pt", KEY: text})
+        save_file(weights, draft, metadata)
+        _sort_header(draft)
 
 
 def read_tensors(path: str | Path) -> Contents:
@@ -103,6 +107,7 @@ def read_tensors(path: str | Path) -> Contents:
     try:
         description = section(Description, _parse(metadata[KEY]), KEY)
         specifications = specifications_from_dict(description.specifications)
+        origin = _parse(metadata.get(provenance.KEY, "null"), provenance.KEY)
     except ValueError as error:
         raise ValueError(f"{str(path)!r} does not describe a model: {error}") from error
     if _checksum(weights) != description.checksum:
@@ -111,7 +116,7 @@ def read_tensors(path: str | Path) -> Contents:
             "Download or copy it again."
         )
     check_architecture(description.architecture, repr(str(path)))
-    return Contents(description.hyper_parameters, specifications, weights)
+    return Contents(description.hyper_parameters, specifications, weights, origin)
 
 
 def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -129,11 +134,23 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str, key: str = KEY) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"`{KEY}` is not valid JSON ({error}).") from error
+        raise ValueError(f"`{key}` is not valid JSON ({error}).") from error
+
+
+def _sort_header(path: Path) -> None:
+    """Sort the metadata of a file, which safetensors writes in any order: same model, same bytes"""
+    with open(path, "rb+") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:  # the rest may be spaces, and tensors stay where they are
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def _checksum(weights: Mapping[str, Tensor]) -> int:

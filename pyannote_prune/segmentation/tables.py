@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pyannote.audio.core.task import Specifications
 from rich.table import Table
 
 from ..wavlm.config import WavLMConfig
-from ..wavlm.cost import cost, cost_per_part
+from ..wavlm.cost import Cost, cost, cost_per_part
 from .conformer import ConformerLayerConfig, layer_configs
 from .cost import head_cost_per_part, model_cost
 from .model import WavLMSegmentation
@@ -31,17 +32,20 @@ def structure_table(config: WavLMConfig, title: str | None = None) -> Table:
     table.add_column("Left")
     table.add_column("Parameters", justify="right", footer=f"{total.parameters:,}")
     table.add_column("MACs / s", justify="right", footer=_millions(total.macs_per_second))
+    for part, left, value in structure_rows(config):
+        table.add_row(part, left, f"{value.parameters:,}", _millions(value.macs_per_second))
+    return table
+
+
+def structure_rows(config: WavLMConfig) -> list[tuple[str, str, Cost]]:
+    """List parts of an encoder: name, what is left of it, cost"""
     left = {
         "extractor": " ".join(str(c.channels) for c in config.convolutions) + " channels",
         "projection": f"{config.convolutions[-1].channels} to {config.embed_dim}",
         "position": f"kernel {config.position_kernel}, {config.position_groups} groups",
     }
-    for part, value in cost_per_part(config).items():
-        if part.startswith("layers."):
-            index = int(part.removeprefix("layers."))
-            left[part] = _layer(config, index)
-        table.add_row(part, left[part], f"{value.parameters:,}", _millions(value.macs_per_second))
-    return table
+    left |= {f"layers.{i}": _layer(config, i) for i in range(config.num_layers)}
+    return [(part, left[part], value) for part, value in cost_per_part(config).items()]
 
 
 def head_table(model: WavLMSegmentation, title: str | None = None) -> Table:
@@ -78,21 +82,25 @@ def head_table(model: WavLMSegmentation, title: str | None = None) -> Table:
 def specifications_lines(model: WavLMSegmentation) -> list[str]:
     """Window, classes and size of a model, one line each"""
     specifications = single_specifications(model)
-    names = class_names(specifications)
     encoder = cost(model.wavlm)
     total = sum(parameter.numel() for parameter in model.parameters())
-    classes = (
-        f"{specifications.num_powerset_classes} powerset classes of at most "
-        f"{specifications.powerset_max_classes} out of {len(names)} speakers"
-        if specifications.powerset
-        else f"{len(names)} classes: {', '.join(names)}"
-    )
     return [
         f"Head: {model.head.summary}",
         f"Window: {specifications.duration:g} s",
-        f"Classes: {classes}",
+        f"Classes: {describe_classes(specifications)}",
         f"Parameters: {total:,} ({total - encoder.parameters:,} of them outside WavLM)",
     ]
+
+
+def describe_classes(specifications: Specifications) -> str:
+    """Describe the classes of a model in a few words"""
+    names = class_names(specifications)
+    if not specifications.powerset:
+        return f"{len(names)} classes: {', '.join(names)}"
+    return (
+        f"{specifications.num_powerset_classes} powerset classes of at most "
+        f"{specifications.powerset_max_classes} out of {len(names)} speakers"
+    )
 
 
 def _layer(config: WavLMConfig, index: int) -> str:

@@ -153,7 +153,7 @@ class WavLM(nn.Module):
         return view
 
     def __getstate__(self) -> dict[str, Any]:
-        # packed weights can be neither deep-copied nor pickled
+        # copies make their own, if they need it
         return self.__dict__ | {"_frozen": None}
 
     def _can_freeze(self) -> bool:

@@ -1,6 +1,7 @@
 """`pyannote-prune`"""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import released
@@ -24,10 +25,13 @@ from pyannote_prune import (
 )
 from pyannote_prune.cli import app
 from pyannote_prune.cli.errors import console
+from pyannote_prune.pipeline.card import read_card
 from pyannote_prune.pipeline.diarization import DiarizationPipeline
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.released.diarizen import write_stand_in
+from pyannote_prune.released.source import read_source
 from pyannote_prune.segmentation.cost import model_cost
+from pyannote_prune.segmentation.provenance import Provenance
 
 
 def run(*arguments) -> str:
@@ -118,6 +122,34 @@ def test_released_model_is_exported_with_its_settings(repository, parts, tmp_pat
     pipeline = Pipeline.from_pretrained(tmp_path / "pipeline")
     assert type(pipeline) is DiarizationPipeline
     assert (pipeline.median_filter, pipeline.max_speakers) == (11, 20)
+
+
+def test_licences_are_stated_kept_and_refused(checkpoint, repository, tmp_path):
+    """That of released models, whatever they are converted into"""
+    run("convert", checkpoint, tmp_path / "model.ckpt", "--licence", "MIT")
+    found = read_source(tmp_path / "model.ckpt").provenance
+    assert found == Provenance(source=checkpoint.name, licence="MIT")
+    run("convert", repository, tmp_path / "released.safetensors")
+    known = Provenance("repository", "DiariZen", "CC BY-NC 4.0")
+    assert read_source(tmp_path / "released.safetensors").provenance == known
+    encoder = read_source(repository / "wavlm_tiny_base.bin").provenance
+    assert encoder == replace(known, source="wavlm_tiny_base.bin")
+    for source in (repository, tmp_path / "released.safetensors"):
+        for command, target in (("export", "it"), ("convert", "it.ckpt"), ("convert", "it.onnx")):
+            output = fail(command, source, tmp_path / target, "--licence", "MIT")
+            assert "`licence` must be 'CC BY-NC 4.0', found 'MIT'" in output
+            assert not (tmp_path / target).exists()
+    output = fail("export", checkpoint, tmp_path / "it", "--licence", "a|b")
+    assert "`licence` must be one line" in output
+
+
+def test_licences_are_on_the_card(checkpoint, parts, tmp_path):
+    options = ("--parts", parts, "--licence", "MIT", "--data-licence", "ours")
+    run("export", checkpoint, tmp_path / "pipeline", *options)
+    claims, licence = read_card(tmp_path / "pipeline")
+    assert licence == "mit"
+    expected = Provenance(source=checkpoint.name, licence="MIT", data_licence="ours")
+    assert claims.segmentation.provenance == expected
 
 
 def test_wavlm_alone_is_not_exported(repository, parts, tmp_path):

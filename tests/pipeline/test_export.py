@@ -162,7 +162,11 @@ def test_safetensors_pipeline_is_whole_or_says_so(checkpoint, parts, tmp_path):
 
 def test_hub_id_is_referred_to(checkpoint, tmp_path):
     folder = export_pipeline(checkpoint, tmp_path / "pipeline")
-    assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "segmentation"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "config.yaml",
+        "segmentation",
+    ]
     params = yaml.safe_load((folder / "config.yaml").read_text())["pipeline"]["params"]
     hub_id = "pyannote/speaker-diarization-community-1"
     assert params["segmentation"] == "$model/segmentation"

@@ -26,7 +26,8 @@ from pyannote_prune.wavlm.units import UNITS
 
 RECIPES = sorted((Path(pyannote_prune.__file__).parent / "recipe" / "shipped").glob("*.yml"))
 OF_TEACHERS = [path for path in RECIPES if "\ncheckpoint: " in path.read_text()]
-OF_THE_PAPER = [path for path in RECIPES if path not in OF_TEACHERS]
+COMMERCIAL = [path for path in RECIPES if path.stem.startswith("commercial-")]
+OF_THE_PAPER = [path for path in RECIPES if path not in (*OF_TEACHERS, *COMMERCIAL)]
 
 
 def counts(minimum: int = 1):
@@ -208,7 +209,27 @@ def test_recipes_of_the_paper_and_of_teachers_ship():
     assert [path.stem for path in OF_THE_PAPER] == names
     names = ["diarizen-large-s80-from-teacher", "suplime-large-s80", "suplime-s80"]
     assert [path.stem for path in OF_TEACHERS] == names
-    assert len(OF_THE_PAPER) + len(OF_TEACHERS) == len(RECIPES)
+    assert [path.stem for path in COMMERCIAL] == ["commercial-base-plus-s80"]
+    assert len(OF_THE_PAPER) + len(OF_TEACHERS) + len(COMMERCIAL) == len(RECIPES)
+
+
+def test_commercial_recipe_is_that_of_the_paper_with_licences():
+    (path,) = COMMERCIAL
+    paper = path.with_name(path.name.removeprefix("commercial-"))
+    found, expected = (Recipe.load(one, check_files=False) for one in (path, paper))
+    licence = "CC BY 4.0 (AMI), CC BY-SA 4.0 (AISHELL-4, AliMeeting)"
+    assert found == replace(expected, export=replace(expected.export, data_licence=licence))
+    # nothing in it comes from weights that are not for commercial use
+    assert (found.wavlm, found.checkpoint) == ("microsoft/wavlm-base-plus", None)
+    assert found.export.parts == "pyannote/speaker-diarization-community-1"
+
+
+def test_licences_of_recipes_are_single_lines():
+    export = {"licence": "MIT", "data_licence": "CC BY 4.0"}
+    assert from_dict({"export": export}).export.licence == "MIT"
+    for key in export:
+        with pytest.raises(ValueError, match=f"`export.{key}` must be one line"):
+            from_dict({"export": {key: "a\nb"}})
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,19 @@ from helpers import largest_file, tiny_model
 from pyannote.audio import Pipeline
 from pyannote.audio.sample import SAMPLE_FILE
 from recipes import STAGES, conversations_of_all_tests, finished_recipe, tiny_recipe
+from released import random_model
 
 from pyannote_prune import cost, gate
 from pyannote_prune.files.atomic import WriteError
 from pyannote_prune.files.folders import write_yaml
+from pyannote_prune.pipeline.card import read_card
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.recipe.folder import check_recipe, claim_recipe
 from pyannote_prune.recipe.run import RecipeRun
+from pyannote_prune.released.diarizen import write_stand_in
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
 from pyannote_prune.segmentation.cost import model_cost
+from pyannote_prune.segmentation.provenance import Provenance
 from pyannote_prune.training.best_checkpoints import Near
 from pyannote_prune.training.logs import merge_logs
 from pyannote_prune.wavlm.gates import gates_of
@@ -79,6 +83,43 @@ def test_pipeline_has_the_last_model(finished):
     expected = load_checkpoint(finished / "4-train" / "model.ckpt").state_dict()
     found = pipeline._segmentation.model.state_dict()
     assert all(torch.equal(found[key], value) for key, value in expected.items())
+
+
+def test_card_says_what_the_recipe_knows(finished):
+    claims, licence = read_card(finished / "pipeline")
+    teacher, final = (
+        load_checkpoint(finished / stage / "model.ckpt") for stage in (STAGES[0], STAGES[-1])
+    )
+    scores = json.loads((finished / STAGES[-1] / "scores.json").read_text(encoding="utf-8"))
+    assert final.provenance == claims.segmentation.provenance
+    assert final.provenance == Provenance(
+        training=("Generated.SpeakerDiarization.Mini",),
+        dense_parameters=cost(teacher.wavlm).parameters,
+        validation_loss=scores["loss/val"],
+        error_rate=scores["DiarizationErrorRate"],
+    )
+    assert claims.segmentation.sparsity == pytest.approx(0.5, abs=0.005)
+    assert licence is None
+    text = (finished / "pipeline" / "README.md").read_text(encoding="utf-8")
+    assert "On the development set of `Generated.SpeakerDiarization.Mini`" in text
+
+
+def test_stated_licence_exports_again(data, copied):
+    recipe = tiny_recipe(data)
+    recipe["export"] |= {"licence": "MIT", "data_licence": "ours"}
+    RecipeRun(Recipe.from_dict(recipe), copied)()
+    claims, licence = read_card(copied / "pipeline")
+    assert licence == "mit"
+    assert claims.segmentation.provenance.data_licence == "ours"
+
+
+def test_licence_that_excludes_the_stated_one_is_said_before_training(data, tmp_path):
+    released = write_stand_in(random_model(), tmp_path / "released")
+    recipe = tiny_recipe(data) | {"wavlm": None, "conformer": {}, "checkpoint": str(released)}
+    recipe["export"] |= {"licence": "MIT"}
+    with pytest.raises(ValueError, match="`licence` must be 'CC BY-NC 4.0', found 'MIT'"):
+        RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")()
+    assert not (tmp_path / "run").exists()
 
 
 def test_finished_stages_are_not_run_again(data, finished):

@@ -1,6 +1,7 @@
 """Models of SUPlime: checkpoints, repositories, pipelines"""
 
 import shutil
+from dataclasses import replace
 
 import foreign
 import numpy as np
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from pyannote_prune import DiarizationSettings, WavLMSegmentation, export_pipeline
 from pyannote_prune.cli import app
 from pyannote_prune.released.source import open_source
+from pyannote_prune.segmentation.provenance import Provenance
 from pyannote_prune.segmentation.specifications import single_specifications
 
 pytest.importorskip("suplime", reason="needs `pip install suplime`, of the test extra")
@@ -277,3 +279,10 @@ def test_embedding_is_one_that_pyannote_knows(parts):
     """Fixture of this file: SUPlime's own class is large"""
     content = torch.load(parts / "embedding" / "pytorch_model.bin", weights_only=False)
     assert content["pyannote.audio"]["architecture"]["class"] == XVectorMFCC.__name__
+
+
+def test_licence_is_that_of_suplime(repository, tmp_path):
+    known = Provenance("repository", "SUPlime", "CC BY-NC 4.0")
+    assert open_source(repository).load_model().provenance == known
+    path = foreign.write_checkpoint(foreign.make_suplime(), tmp_path / "model.ckpt")
+    assert open_source(path).load_model().provenance == replace(known, source="model.ckpt")

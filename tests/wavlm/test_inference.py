@@ -15,11 +15,8 @@ from torch.nn.utils.parametrize import register_parametrization
 
 from pyannote_prune import WavLM, WavLMConfig, gate
 from pyannote_prune.wavlm.config import LayerConfig
-from pyannote_prune.wavlm.inference import extractor as frozen_extractor
-from pyannote_prune.wavlm.inference import layer as frozen_layer
-from pyannote_prune.wavlm.inference import linear as frozen_linear
-from pyannote_prune.wavlm.inference.extractor import FrozenExtractor, PlainExtractor
-from pyannote_prune.wavlm.inference.layer import FrozenAttention, all_heads, head_by_head
+from pyannote_prune.wavlm.inference.extractor import FrozenExtractor
+from pyannote_prune.wavlm.inference.layer import FrozenAttention
 from pyannote_prune.wavlm.inference.position import FrozenPosition
 from pyannote_prune.wavlm.position import PositionalConvolution
 
@@ -44,14 +41,11 @@ def both(wavlm: WavLM, waveforms: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 
 @settings(max_examples=150, deadline=None)
-@given(configs(), st.integers(1, 3), st.integers(400, 3000), st.integers(1, 7))
-def test_any_structure_computes_the_same(config, batch_size, num_samples, num_frames):
-    """Whatever the number of frames that are computed at a time"""
+@given(configs(), st.integers(1, 3), st.integers(400, 3000))
+def test_any_structure_computes_the_same(config, batch_size, num_samples):
     wavlm = encoder(config)
     waveforms = torch.randn(batch_size, num_samples, dtype=torch.float64)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frozen_extractor, "NUM_FRAMES", num_frames)
-        plain, fast = both(wavlm, waveforms)
+    plain, fast = both(wavlm, waveforms)
     assert relative_error(fast, plain) < ROUNDING[torch.float64]
 
 
@@ -64,24 +58,20 @@ def test_queries_are_aligned(heads, head_dim):
     attention = WavLM(replace(config, layers=layers)).layers[0].attention
     seen = []
 
-    def attend(query, *_):
+    def attend(query, *_, **__):
         seen.append(query)
-        return query.new_zeros(2, 7, len(heads) * head_dim)
+        return torch.zeros_like(query)
 
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-        patch.setattr(frozen_layer, "head_by_head", attend)
+        patch.setattr(F, "scaled_dot_product_attention", attend)
         frozen = FrozenAttention(attention, torch.float32)
         frozen(torch.randn(2, 7, config.embed_dim), torch.zeros(12, 7, 7))
     batch, head, frame, _ = seen[0].stride()
     assert batch % 8 == head % 8 == frame % 8 == 0
 
 
-@pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("large", [False, True], ids=["base", "large"])
-def test_single_precision_with_long_kernels_and_windows(large, packed, monkeypatch):
-    """With and without oneDNN's layout of weights"""
-    if not packed:
-        monkeypatch.setattr(frozen_linear, "can_pack", lambda weight: False)
+def test_single_precision_with_long_kernels_and_windows(large):
     config = tiny_config(large, position_kernel=64)
     waveforms = 0.1 * torch.randn(2, 80_000)
     plain, fast = both(encoder(config, torch.float32), waveforms)
@@ -103,17 +93,14 @@ def test_fourier_transforms_give_the_convolution(kernel, groups, batch_size, num
         assert relative_error(plain(hidden), expected) < ROUNDING[torch.float64]
 
 
-def test_what_other_devices_do_gives_the_same():
-    """Convolutions as they are, and attention of all heads at once"""
-    wavlm, waveforms = encoder(tiny_config()), torch.randn(2, 8000, dtype=torch.float64)
-    arguments = wavlm.extractor, wavlm.config, torch.float64
+@pytest.mark.parametrize("large", [False, True], ids=["base", "large"])
+def test_convolutions_of_other_devices_give_the_same(large):
+    wavlm, waveforms = encoder(tiny_config(large)), torch.randn(3, 8000, dtype=torch.float64)
     with torch.no_grad():
-        plain, fast = (make(*arguments)(waveforms) for make in (PlainExtractor, FrozenExtractor))
-        assert relative_error(fast, plain) < ROUNDING[torch.float64]
-        query, key, value = torch.randn(3, 2, 3, 20, 8, dtype=torch.float64)
-        gates, bias = torch.rand(2, 20, 3).double(), torch.randn(5, 20, 20).double()
-        arguments = query, key, value, gates, bias, [0, 2, 4]
-        assert relative_error(head_by_head(*arguments), all_heads(*arguments)) < 1e-12
+        extractor = FrozenExtractor(wavlm.extractor, torch.float64)
+        products = extractor(waveforms)
+        extractor.convolutions = []
+        assert relative_error(products, extractor(waveforms)) < ROUNDING[torch.float64]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 # method: description in tables
@@ -11,11 +11,36 @@ METHODS = {
     "dense": "pretrained, fine-tuned, dense",
     "longer": "dense, trained again",
     "gates": "fine-tuned, then pruned",
+    "gradient": "idem, convolutions by a tenth of the gradient",
+    "paper": "idem, as in the paper",
+    "whole": "fine-tuned, then pruned, with its head",
     "scratch": "same structure, from scratch",
     "magnitude": "one-shot magnitude",
-    "early": "pruned, then fine-tuned",
+    "magnitude-layer": "one-shot magnitude, each layer alike",
+    "early": "pruned as in the paper, then fine-tuned",
     "pretrained": "pretrained, dense",
 }
+
+# methods that prune by magnitude, at once
+ONE_SHOT = ("magnitude", "magnitude-layer")
+
+# groups of arms to compare, in tables of differences: the first minus the second
+PAIRS = (
+    ("gates-80", "longer"),
+    ("gates-80", "dense"),
+    ("gates-90", "longer"),
+    ("gates-80", "paper-80"),
+    ("gates-90", "paper-90"),
+    ("gates-90", "gradient-90"),
+    ("gates-80", "scratch-80"),
+    ("gates-90", "scratch-90"),
+    ("gates-80", "magnitude-80"),
+    ("gates-90", "magnitude-90"),
+    ("gates-80", "magnitude-layer-80"),
+    ("gates-90", "magnitude-layer-90"),
+    ("paper-80", "early-80"),
+    ("whole-80", "gates-80"),
+)
 
 # number of speakers in a window
 MAX_SPEAKERS = 3
@@ -31,7 +56,7 @@ class Arm:
         One of METHODS.
     seed : int
     sparsity : float, optional
-        Fraction of the dense WavLM to remove.
+        Fraction of the dense WavLM to remove. Of the whole model with the method "whole".
     objective : {"parameters", "macs"}, optional
         What sparsity counts. Defaults to parameters.
     """
@@ -65,6 +90,10 @@ class Arm:
         return Arm("pretrained" if self.method in ("dense", "early") else "dense", self.seed)
 
 
+# weights of ours, besides those of hidden states
+DECISIONS = {"output_weight": 1.0, "task_weight": 0.5, "teacher_weight": 0.5}
+
+
 @dataclass(frozen=True)
 class Scale:
     """Scale of the experiment: amount of data, size of models, number of steps
@@ -78,6 +107,10 @@ class Scale:
         Number of seeds, by method and sparsity. "macs" is "gates" with this objective.
     num_train, num_development, num_test : int
         Number of conversations of 30 s.
+    num_long : int
+        Number of longer test conversations, for whole diarizations.
+    long_durations : tuple of float
+        Their durations, in seconds, in turn.
     wavlm : dict
         Arguments of `pyannote_prune.WavLMConfig.dense`.
     conformer : dict
@@ -94,6 +127,10 @@ class Scale:
         Number of steps between two validations.
     pretrain, fine_tune, prune, warm_up, distil, train : int
         Number of epochs of each stage. The warm-up is part of `prune`.
+    decisions : dict of float
+        Weights of the teacher's decisions and of references where methods of ours prune:
+        "output_weight" and "task_weight" while WavLM is pruned and distilled, "teacher_weight" when
+        the pruned model is trained. The paper has none of them.
     learning_rate, gate_learning_rate, multiplier_learning_rate : float
         Learning rates of all weights, of gates, and of the multipliers of the sparsity penalty.
         Models are not pretrained: learning rates are larger than in the paper.
@@ -114,6 +151,9 @@ class Scale:
     train: int
     wavlm: dict[str, Any]
     conformer: dict[str, Any]
+    num_long: int = 10
+    long_durations: tuple[float, ...] = (120.0, 180.0, 240.0)
+    decisions: dict[str, float] = field(default_factory=lambda: dict(DECISIONS))
     speeds: tuple[float, ...] = (0.8, 1.0, 1.25)
     snr: tuple[float, float] = (20.0, 40.0)
     duration: float = 4.0
@@ -188,15 +228,19 @@ FULL = Scale(
     name="full",
     num_seeds=3,
     sparsities={
-        "gates": {0.8: 3, 0.9: 3, 0.5: 3, 0.7: 1, 0.95: 1},
+        "gates": {0.8: 3, 0.9: 3, 0.5: 3, 0.7: 1, 0.95: 3},
+        "gradient": {0.9: 3},
+        "paper": {0.8: 3, 0.9: 3},
+        "whole": {0.8: 3},
         "scratch": {0.8: 3, 0.9: 3},
         "magnitude": {0.8: 3, 0.9: 3},
+        "magnitude-layer": {0.8: 3, 0.9: 3},
         "early": {0.8: 3},
         "macs": {0.8: 3},
     },
     num_train=400,
     num_development=12,
-    num_test=40,
+    num_test=60,
     epoch=50,
     pretrain=20,
     fine_tune=16,
@@ -212,9 +256,11 @@ SMALL = replace(
     FULL,
     name="small",
     num_seeds=1,
-    sparsities={method: {0.8: 1} for method in ("gates", "scratch", "magnitude", "early", "macs")},
+    sparsities={method: {0.8: 1} for method in FULL.sparsities},
     num_train=60,
     num_development=2,
     num_test=4,
+    num_long=2,
+    long_durations=(40.0, 50.0),
     epoch=6,
 )

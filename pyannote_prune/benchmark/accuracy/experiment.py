@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,13 @@ from ...files.schema import refuse
 from ...recipe.config import Recipe
 from ...recipe.run import RecipeRun
 from ...segmentation.checkpoint import load_checkpoint, save_checkpoint
+from ...segmentation.cost import model_cost
+from ...version import __version__
 from ...wavlm.config import WavLMConfig
 from ...wavlm.cost import cost
-from .arms import FULL, Arm, Scale
+from .arms import FULL, ONE_SHOT, Arm, Scale
+from .diarization import WholeDiarization
+from .long_conversations import long_simulations, write_long_conversations
 from .magnitude import prune_by_magnitude
 from .parallel import run_in_parallel
 from .pretraining import pretrain
@@ -37,6 +41,9 @@ from .recipes import PROTOCOL, recipe
 from .score import error_rates, real_time_factors
 
 REQUEST, RESULT, RESULTS = "experiment.yml", "result.json", "results.json"
+
+# scores of whole diarizations: an embedding may be given later
+DIARIZATION = "diarization.json"
 
 
 class Experiment:
@@ -58,6 +65,10 @@ class Experiment:
         published numbers were measured.
     test_speakers : sequence of str, optional
         Speakers for tests alone: see `Simulation`.
+    diarization : WholeDiarization, optional
+        Speaker embedding, and options of its clustering, to diarize longer conversations of the
+        test speakers with. Models are not trained again if it is given later, or replaced. Defaults
+        to none: clustering is given in all scores.
     """
 
     def __init__(
@@ -68,10 +79,12 @@ class Experiment:
         out_of_domain: tuple[Path, str] | None = None,
         speakers: str | None = None,
         test_speakers: Sequence[str] = (),
+        diarization: WholeDiarization | None = None,
     ):
         self.voices, self.output, self.scale = Path(voices), Path(output), scale
         self.out_of_domain = out_of_domain and (Path(out_of_domain[0]).resolve(), out_of_domain[1])
         self.speakers, self.test_speakers = speakers, tuple(sorted(test_speakers))
+        self.diarization = diarization
 
     def __call__(
         self,
@@ -106,8 +119,13 @@ class Experiment:
         ValueError
             If `output` belongs to another experiment, if a group does not exist, or if a recording
             of the other domain has no reference.
+        OSError
+            If the speaker embedding cannot be read.
         """
         arms = self.scale.arms(groups)
+        if self.diarization:
+            self.diarization.check()
+            self.scale.arms(self.diarization.groups)
         if self.out_of_domain:
             self.load_out_of_domain()
         check_voices(self.voices, self.simulation)
@@ -121,6 +139,7 @@ class Experiment:
             claim(self.output, REQUEST, self.to_dict(), is_same=self._is_moved)
             remove_drafts(self.output)
             self.write_data(hear)
+            self.write_long_conversations()
             return self._run(arms, num_jobs, report, said[0])
 
     def _run(
@@ -130,24 +149,30 @@ class Experiment:
         report: Callable[[Arm, dict[str, Any]], None],
         speakers: str,
     ) -> dict[str, Any]:
-        results = run_in_parallel(self.run_arm, self.log_of, arms, num_jobs, report)
-        largest = results[arms[0].name]
+        found = {arm: self.result(arm) for arm in arms}
+        finished = {arm.name: result for arm, result in found.items() if result is not None}
+        for arm in arms:
+            if arm.name in finished:
+                report(arm, finished[arm.name])
+        results = run_in_parallel(self.run_arm, self.log_of, arms, num_jobs, report, finished)
         content = {
             "scale": self.scale.name,
+            "version": __version__,
             "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
             "num_jobs": num_jobs,
             "speakers": speakers,
+            "diarization": self.diarization and self.diarization.options,
             "seconds": sum(result["seconds"] for result in results.values()),
             "arms": [
                 {
                     **asdict(arm),
                     "group": arm.group,
-                    "removed": 1 - results[arm.name]["parameters"] / largest["parameters"],
+                    **removed(results[arm.name], results[arms[0].name]),
                     **results[arm.name],
                 }
                 for arm in arms
             ],
-            "real_time_factors": self._real_time_factors(arms),
+            "real_time_factors": self._real_time_factors(arms, is_new=len(finished) < len(arms)),
         }
         write_json(content, self.output / RESULTS)
         return content
@@ -180,10 +205,27 @@ class Experiment:
         database : Path
             `database.yml` of their protocol.
         """
-        # limited, so that windows of a few seconds have several turns
-        statistics = TurnStatistics.default().limited(self.scale.duration)
         data = self.output / "data"
-        return simulate(self.voices, data, self.simulation, statistics, say=say)
+        return simulate(self.voices, data, self.simulation, self._turns, say=say)
+
+    def write_long_conversations(self) -> list[dict[str, Any]]:
+        """Simulate conversations for whole diarizations, unless they are there: see `diarization`
+
+        Returns
+        -------
+        recordings : list of dict
+            With references.
+        """
+        if self.diarization is None:
+            return []
+        options = long_simulations(self.scale, self.simulation, find_voices(self.voices))
+        folder = self.output / "data" / "long"
+        return write_long_conversations(self.voices, folder, options, self._turns)
+
+    @property
+    def _turns(self) -> TurnStatistics:
+        # limited, so that windows of a few seconds have several turns
+        return TurnStatistics.default().limited(self.scale.duration)
 
     @property
     def simulation(self) -> Simulation:
@@ -227,26 +269,42 @@ class Experiment:
         """Locate the log of an arm"""
         return self.folder(arm).with_name(f"{arm.name}.log")
 
+    def result(self, arm: Arm) -> dict[str, Any] | None:
+        """Read the result of an arm: None if something is left to do"""
+        if not (self.folder(arm) / RESULT).is_file():
+            return None
+        result = read_json(self.folder(arm) / RESULT)
+        if not self._is_diarized(arm):
+            return result
+        scores = self._whole_diarization(arm)
+        return None if scores is None else {**result, "diarization": scores}
+
     def run_arm(self, arm: Arm) -> dict[str, Any]:
-        """Train an arm, or resume its training, and score it
+        """Train an arm, or resume its training, and score it, unless that was done
 
         Returns
         -------
         result : dict
-            Content of its `result.json`.
+            Content of its `result.json`, and "diarization", scores of whole diarizations.
         """
-        folder = self.folder(arm)
-        if (folder / RESULT).is_file():
-            return json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        start = time.monotonic()
+        if not (self.folder(arm) / RESULT).is_file():
+            self._train(arm)
+        if self.result(arm) is None:
+            self._diarize(arm)
+        result = self.result(arm)
+        assert result is not None  # nothing is left to do
+        return result
+
+    def _train(self, arm: Arm) -> None:
+        """Train an arm, or resume its training, and score it where clustering is given"""
+        folder, start = self.folder(arm), time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         database = self.write_data()
         if arm.method == "pretrained":
             config = WavLMConfig.dense(**self.scale.wavlm)
             path = pretrain(config, self.scale, database, PROTOCOL, arm.seed, folder / "run")
-            result = self._describe(path, start)
-            write_json(result, folder / RESULT)
-            return result
+            write_json(self._describe(path, start), folder / RESULT)
+            return
         content = recipe(arm, self.scale, database, **self._start(arm))
         path = folder.with_name(f"{arm.name}.yml")
         write_yaml(content, path)
@@ -259,13 +317,40 @@ class Experiment:
             protocol = self.load_out_of_domain()
             result["out_of_domain"] = error_rates(pipeline, protocol.development())
         write_json(result, folder / RESULT)
-        return result
+
+    def _is_diarized(self, arm: Arm) -> bool:
+        """Whether an arm is scored by whole diarizations: all are that know what to do"""
+        if self.diarization is None or arm.method == "pretrained":
+            return False
+        groups = self.diarization.groups
+        return groups is None or arm.group in groups
+
+    def _whole_diarization(self, arm: Arm) -> dict[str, Any] | None:
+        """Read scores of whole diarizations with these options: None if there are none"""
+        path = self.folder(arm) / DIARIZATION
+        assert self.diarization is not None
+        content = read_json(path) if path.is_file() else {}
+        return content["scores"] if content.get("options") == self.diarization.options else None
+
+    def _diarize(self, arm: Arm) -> None:
+        assert self.diarization is not None
+        start, recordings = time.monotonic(), self.write_long_conversations()
+        scores = self.diarization(self._model(arm), recordings)
+        content = {
+            "options": self.diarization.options,
+            "scores": {**scores, "seconds": time.monotonic() - start},
+        }
+        write_json(content, self.folder(arm) / DIARIZATION)
 
     def _describe(self, path: Path, start: float) -> dict[str, Any]:
         """Describe a model: path, cost, training time"""
-        size = cost(load_checkpoint(path).wavlm)
+        model = load_checkpoint(path)
+        size, whole = cost(model.wavlm), model_cost(model)
         return {
             "model": str(path.relative_to(self.output)),
+            # with the head
+            "model_parameters": whole.parameters,
+            "model_macs_per_second": whole.macs_per_second,
             "parameters": size.parameters,
             "macs_per_second": size.macs_per_second,
             "seconds": time.monotonic() - start,
@@ -273,10 +358,7 @@ class Experiment:
 
     def _model(self, arm: Arm) -> Path:
         """Locate the checkpoint of a finished arm"""
-        return (
-            self.output
-            / json.loads((self.folder(arm) / RESULT).read_text(encoding="utf-8"))["model"]
-        )
+        return self.output / read_json(self.folder(arm) / RESULT)["model"]
 
     def _start(self, arm: Arm) -> dict[str, Any]:
         """Make options of `recipe`: checkpoint to start from, or structure"""
@@ -285,14 +367,45 @@ class Experiment:
         source = self._model(arm.needs)
         if arm.method == "scratch":
             return {"wavlm": load_checkpoint(source).wavlm.config}
-        if arm.method != "magnitude":
+        if arm.method not in ONE_SHOT:
             return {"checkpoint": source}
         path = self.folder(arm).with_name(f"{arm.name}.ckpt")
-        save_checkpoint(prune_by_magnitude(load_checkpoint(source), arm.sparsity), path)
+        pruned = prune_by_magnitude(
+            load_checkpoint(source), arm.sparsity, per_layer=arm.method == "magnitude-layer"
+        )
+        save_checkpoint(pruned, path)
         return {"checkpoint": path}
 
-    def _real_time_factors(self, arms: Sequence[Arm]) -> dict[str, float]:
-        """Measure real-time factors of the first arm of each group"""
+    def _real_time_factors(self, arms: Sequence[Arm], is_new: bool) -> dict[str, float]:
+        """Measure real-time factors of the first arm of each group
+
+        All in turn, to be compared: one more arm is a reason to measure all of them again.
+        """
         first = {arm.group: arm for arm in reversed(arms)}
+        path = self.output / RESULTS
+        former = read_json(path)["real_time_factors"] if path.is_file() else {}
+        if not is_new and former.keys() >= first.keys():
+            return {group: former[group] for group in first}
         models = {group: load_checkpoint(self._model(arm)) for group, arm in first.items()}
         return real_time_factors(models, self.scale.duration)
+
+
+def removed(result: Mapping[str, Any], dense: Mapping[str, Any]) -> dict[str, float]:
+    """Shares of a dense model that an arm has removed, from results of both
+
+    Returns
+    -------
+    shares : dict of float
+        "removed" (parameters of WavLM), "removed_macs" (of WavLM), "removed_model" (parameters,
+        head included).
+    """
+    keys = {
+        "removed": "parameters",
+        "removed_macs": "macs_per_second",
+        "removed_model": "model_parameters",
+    }
+    return {name: 1 - result[key] / dense[key] for name, key in keys.items()}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))

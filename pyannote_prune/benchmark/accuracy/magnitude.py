@@ -15,17 +15,22 @@ from ...wavlm.encoder import WavLM
 from ...wavlm.gated_weights import gated_weights
 from ...wavlm.gates import HardConcrete
 
+# difference to the target that is not worth looking for smaller units
+CLOSE_ENOUGH = 2.5e-3
+
 
 def prune_by_magnitude(
     model: WavLMSegmentation,
     target_sparsity: float,
     objective: str = "parameters",
     units: Collection[str] = ("channel", "head", "neuron"),
+    per_layer: bool = False,
 ) -> WavLMSegmentation:
     """Remove the units with the smallest weights, at once and without data
 
     The magnitude of a unit is the root mean square of its incoming and outgoing weights, over the
-    average of its layer: one threshold is enough for all layers.
+    average of its layer: one threshold is enough for all layers. Units that would exceed the target
+    stay, whatever their magnitude: some heads, as opposed to neurons, are percents of an encoder.
 
     Parameters
     ----------
@@ -37,6 +42,9 @@ def prune_by_magnitude(
         What sparsity counts. Defaults to parameters.
     units : tuple of str, optional
         Units that can be removed: "channel", "head" and "neuron" (the default), or some of them.
+    per_layer : bool, optional
+        Remove the same fraction of each kind of unit of each layer instead, rounded to whole units:
+        each has a threshold of its own. Defaults to a single threshold.
 
     Returns
     -------
@@ -62,18 +70,32 @@ def prune_by_magnitude(
     dense, gated = cost(model.wavlm), gate(model, units)
     check_reachable(gated.wavlm, target_sparsity, dense, objective)
     ranked = magnitudes(gated.wavlm)
-    thresholds = torch.cat([magnitude for _, magnitude in ranked]).sort().values.tolist()
+    if per_layer:
+        ranked = [(gates, _quantiles(magnitude)) for gates, magnitude in ranked]
+    order = torch.cat([magnitude for _, magnitude in ranked]).argsort(stable=True)
+    closed = torch.zeros(len(order), dtype=torch.bool)
 
-    def reached(index: int) -> float:
-        _close_below(ranked, thresholds[index])
+    def reached(chosen: Tensor) -> float:
+        _close(ranked, chosen)
         return reached_sparsity(gated.wavlm, dense, objective)
 
-    low, high = 0, len(thresholds) - 1
+    def first(number: int) -> Tensor:
+        return closed.scatter(0, order[:number], True)
+
+    # largest number of units, in their order, that does not exceed the target
+    low, high = 0, len(order)
     while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) >= target_sparsity else (middle + 1, high)
-    best = min((max(low - 1, 0), low), key=lambda i: abs(reached(i) - target_sparsity))
-    reached(best)
+        middle = (low + high + 1) // 2
+        low, high = (
+            (middle, high) if reached(first(middle)) <= target_sparsity else (low, middle - 1)
+        )
+    closed, left = first(low), order[low:]
+    for unit in left:
+        if target_sparsity - reached(closed) < CLOSE_ENOUGH:
+            break
+        further = closed.scatter(0, unit, True)
+        closed = further if reached(further) <= target_sparsity else closed
+    reached(closed)
     return prune(gated)
 
 
@@ -106,9 +128,28 @@ def _relative_norm(weights: list[Tensor]) -> Tensor:
     return norm / norm.mean()
 
 
-def _close_below(ranked: list[tuple[HardConcrete, Tensor]], threshold: float):
-    """Close gates below a magnitude, and open the others, at exactly 1"""
-    for gates, magnitude in ranked:
-        closed = magnitude < threshold
-        closed[magnitude.topk(gates.min_open).indices] = False
-        gates.settle(~closed)
+def _quantiles(magnitude: Tensor) -> Tensor:
+    """Share of the units of a layer that are weaker than each of them, and half of itself
+
+    Fractions are hence rounded to the nearest whole unit: of four heads, the last one goes
+    at 87.5 %. Units of the same share follow each other in the order of layers.
+    """
+    ranks = magnitude.argsort().argsort()
+    return (ranks + 0.5) / len(magnitude)
+
+
+def _close(ranked: list[tuple[HardConcrete, Tensor]], closed: Tensor) -> None:
+    """Close some gates, and open the others, at exactly 1
+
+    Parameters
+    ----------
+    ranked : list of (HardConcrete, (num_gates,) torch.Tensor)
+        See `magnitudes`.
+    closed : (num_units,) torch.Tensor
+        Booleans, of the units of all layers.
+    """
+    parts = closed.split([len(magnitude) for _, magnitude in ranked])
+    for (gates, magnitude), part in zip(ranked, parts, strict=True):
+        is_open = ~part
+        is_open[magnitude.topk(gates.min_open).indices] = True
+        gates.settle(is_open)

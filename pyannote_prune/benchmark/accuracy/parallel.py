@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing import get_context
@@ -29,8 +29,11 @@ def run_in_parallel(
     arms: Sequence[Arm],
     num_jobs: int,
     report: Callable[[Arm, dict[str, Any]], None],
+    finished: Mapping[str, dict[str, Any]],
 ) -> dict[str, dict[str, Any]]:
     """Run arms, each one as soon as the arm that it needs is finished
+
+    No process is started if all of them are.
 
     Parameters
     ----------
@@ -44,6 +47,8 @@ def run_in_parallel(
         parallel, on one core each, is faster than one after the other on two.
     report : callable
         Called with each arm and its result.
+    finished : dict
+        Results of arms that are not to be run, by name.
 
     Returns
     -------
@@ -55,9 +60,13 @@ def run_in_parallel(
     RuntimeError
         If an arm fails, once the arms that do not need it are finished.
     """
-    waiting, results, failures = list(arms), {}, {}
+    results, failures = dict(finished), {}
+    waiting = [arm for arm in arms if arm.name not in results]
+    if not waiting:
+        return results
     running: dict[Future, Arm] = {}
     num_threads = max(1, (os.cpu_count() or 1) // num_jobs)
+    num_jobs = min(num_jobs, len(waiting))
     setup = (_prepare, (num_threads, os.getpid()))
     # threads of torch do not survive a fork
     with ProcessPoolExecutor(num_jobs, get_context("spawn"), *setup) as pool, killed_with_us():

@@ -5,10 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...segmentation.units import HEAD_UNITS
 from ...wavlm.config import WavLMConfig
-from .arms import MAX_SPEAKERS, Arm, Scale
+from .arms import MAX_SPEAKERS, ONE_SHOT, Arm, Scale
 
 STAGES = ("fine_tune", "prune", "distil", "train")
+
+# methods of ours: besides hidden states, the student has decisions to learn. The teacher of "early"
+# has none, and what is not pruned by gates has no teacher
+WITH_DECISIONS = ("gates", "gradient", "whole")
+
+# options of pruning by method, other than the default ones of recipes
+PRUNING: dict[str, dict[str, Any]] = {
+    "gradient": {"extractor_gradient": 0.1},
+    "paper": {"extractor_gradient": 0.1},
+    "early": {"extractor_gradient": 0.1},
+    "whole": {"scope": "model", "units": ["channel", "head", "neuron", *HEAD_UNITS]},
+}
 
 PROTOCOL = "Evidence.SpeakerDiarization.Conversations"
 
@@ -54,6 +67,7 @@ def recipe(
         "pruning": {
             "target_sparsity": arm.sparsity,
             "objective": arm.objective,
+            **PRUNING.get(arm.method, {}),
         },
         "stages": stages(arm, scale),
         "trainer": {"accelerator": "auto", "devices": 1},
@@ -69,7 +83,7 @@ def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
         # as many epochs as all stages of other arms, pretraining included
         "scratch": {"fine_tune": scale.pretrain + scale.fine_tune + again},
         "longer": {"train": again},
-        "magnitude": {"train": again},
+        **{method: {"train": again} for method in ONE_SHOT},
         # fine-tuning comes last
         "early": {
             "prune": scale.prune,
@@ -95,4 +109,10 @@ def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
     found["prune"]["warm_up_epochs"] = scale.warm_up
     found["prune"]["gate_learning_rate"] = scale.gate_learning_rate
     found["prune"]["multiplier_learning_rate"] = scale.multiplier_learning_rate
+    if arm.method in WITH_DECISIONS:
+        weights = dict(scale.decisions)
+        teacher = {key: weights.pop(key) for key in ("teacher_weight",) if key in weights}
+        found["prune"] |= weights
+        found["distil"] |= weights
+        found["train"] |= teacher
     return found

@@ -1,33 +1,28 @@
-"""Table and figure of an experiment"""
+"""Tables of an experiment"""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from matplotlib.figure import Figure
+import numpy as np
 from rich.table import Table
 
-from ...files.atomic import atomic_write
 from ..tables import markdown_table
-from .arms import METHODS
+from .arms import METHODS, PAIRS
+from .intervals import Errors, Interval, difference, interval
 
-# errors above this multiple of the dense model's error are written, not drawn: they would flatten
-# all other curves
-CEILING = 1.6
+# sets of conversations, as keys of results, and as tables name them
+TESTS = {"test": "clustering given", "diarization": "whole diarization"}
 
-# one color and one marker per method (palette of Okabe and Ito)
-STYLES = {
-    "gates": ("#0072B2", "o"),
-    "scratch": ("#E69F00", "s"),
-    "magnitude": ("#D55E00", "^"),
-    "early": ("#009E73", "D"),
-}
+COMPONENTS = ("missed", "false_alarm", "confusion")
+
 COLUMNS = (
     "Arm",
     "Removed",
+    "MACs removed",
+    "Off target",
     "Seeds",
     "Parameters",
     "MACs / s",
@@ -38,15 +33,73 @@ COLUMNS = (
     "Confusion",
     "Other domain DER",
 )
+WHOLE_COLUMNS = (
+    "Arm",
+    "Removed",
+    "Seeds",
+    "DER",
+    "Missed",
+    "False alarm",
+    "Confusion",
+    "Speakers found",
+    "True",
+    "Mean error of number",
+)
+PAIR_COLUMNS = ("Arm", "minus", "Test", "Seeds", "Difference of DER", "Excludes 0")
 
 
-def groups(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Group scored arms that differ only in their seed"""
+def groups(results: Mapping[str, Any], test: str = "test") -> dict[str, list[dict[str, Any]]]:
+    """Group scored arms that differ only in their seed, in the order of tables
+
+    Parameters
+    ----------
+    results : dict
+        Content of `results.json`.
+    test : str, optional
+        Key of the scores that they must have. Defaults to those where clustering is given.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
-    for arm in results["arms"]:
-        if "test" in arm:
+    order = list(METHODS)
+    for arm in sorted(
+        results["arms"], key=lambda arm: (arm["sparsity"], order.index(arm["method"]))
+    ):
+        if test in arm:
             found.setdefault(arm["group"], []).append(arm)
     return found
+
+
+def errors_of(arms: Sequence[Mapping[str, Any]], test: str) -> Errors:
+    """Errors of arms that differ only in their seed, in each conversation of a test"""
+    recordings = [arm[test]["recordings"] for arm in arms]
+    speech = np.array([one["speech"] for one in recordings[0].values()])
+    seconds = [
+        [sum(found[uri]["errors"].values()) for uri in recordings[0]] for found in recordings
+    ]
+    return Errors(np.array(seconds), speech)
+
+
+def compare(
+    found: Mapping[str, list[dict[str, Any]]], first: str, second: str, test: str
+) -> Interval:
+    """Bound the difference of two groups, first minus second, with the seeds that both have"""
+    common = {arm["seed"] for arm in found[first]} & {arm["seed"] for arm in found[second]}
+    one, other = (
+        sorted((a for a in found[group] if a["seed"] in common), key=lambda arm: arm["seed"])
+        for group in (first, second)
+    )
+    return difference(errors_of(one, test), errors_of(other, test))
+
+
+def off_target(arm: Mapping[str, Any]) -> float:
+    """Difference between the sparsity that was reached and the one that was asked for"""
+    keys = {"parameters": "removed", "macs": "removed_macs"}
+    key = "removed_model" if arm["method"] == "whole" else keys[arm["objective"]]
+    return arm[key] - arm["sparsity"]
+
+
+def title_of(arm: Mapping[str, Any]) -> str:
+    title = METHODS[arm["method"]]
+    return f"{title} ({arm['sparsity']:.0%} of MACs)" if arm["objective"] == "macs" else title
 
 
 def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -57,34 +110,77 @@ def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
     results : dict
         Content of `results.json`.
     """
-    order = list(METHODS)
-    table = []
-    for group, arms in sorted(
-        groups(results).items(),
-        key=lambda item: (item[1][0]["sparsity"], order.index(item[1][0]["method"])),
-    ):
-        first = arms[0]
-        title = METHODS[first["method"]]
-        if first["objective"] == "macs":
-            title += f" ({first['sparsity']:.0%} of MACs)"
+    table: list[tuple[str, ...]] = []
+    for group, arms in groups(results).items():
         other = [arm["out_of_domain"]["der"] for arm in arms if "out_of_domain" in arm]
+        worst = max((off_target(arm) for arm in arms), key=abs)
         table.append(
             (
-                title,
-                f"{100 * statistics.mean(arm['removed'] for arm in arms):.1f} %",
+                title_of(arms[0]),
+                percent(arm["removed"] for arm in arms),
+                percent(arm["removed_macs"] for arm in arms),
+                f"{100 * worst:+.2f}" if arms[0]["sparsity"] else "",
                 str(len(arms)),
                 f"{statistics.mean(arm['parameters'] for arm in arms):,.0f}",
                 f"{statistics.mean(arm['macs_per_second'] for arm in arms) / 1e6:.1f} M",
                 f"{results['real_time_factors'][group]:.4f}",
-                spread([arm["test"]["der"] for arm in arms]),
-                *(
-                    f"{100 * statistics.mean(arm['test'][name] for arm in arms):.1f}"
-                    for name in ("missed", "false_alarm", "confusion")
-                ),
+                *_rates(arms, "test"),
                 spread(other) if other else "",
             )
         )
     return table
+
+
+def whole_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Make rows of the table of whole diarizations: none if there was no embedding"""
+    table: list[tuple[str, ...]] = []
+    for arms in groups(results, "diarization").values():
+        speakers = [arm["diarization"]["speakers"] for arm in arms]
+        table.append(
+            (
+                title_of(arms[0]),
+                percent(arm["removed"] for arm in arms),
+                str(len(arms)),
+                *_rates(arms, "diarization"),
+                f"{statistics.mean(one['found'] for one in speakers):.1f}",
+                f"{statistics.mean(one['true'] for one in speakers):.0f}",
+                f"{statistics.mean(one['mean_error'] for one in speakers):.2f}",
+            )
+        )
+    return table
+
+
+def pair_rows(
+    results: Mapping[str, Any], pairs: Sequence[tuple[str, str]] = PAIRS
+) -> list[tuple[str, ...]]:
+    """Make rows of the table of differences, of the groups of arms that there are"""
+    table: list[tuple[str, ...]] = []
+    for test, name in TESTS.items():
+        found = groups(results, test)
+        for first, second in pairs:
+            if first in found and second in found:
+                bound = compare(found, first, second, test)
+                seeds = str(bound.num_seeds) if bound.num_seeds > 1 else "1 (conversations only)"
+                clear = "yes" if bound.excludes_zero else "no"
+                table.append((first, second, name, seeds, points(bound, sign="+"), clear))
+    return table
+
+
+def _rates(arms: Sequence[Mapping[str, Any]], test: str) -> list[str]:
+    """Error rate with its interval, and its components"""
+    means = [statistics.mean(arm[test][name] for arm in arms) for name in COMPONENTS]
+    return [points(interval(errors_of(arms, test))), *(f"{100 * mean:.1f}" for mean in means)]
+
+
+def points(bound: Interval, sign: str = "") -> str:
+    """Format a value and its interval, in percent"""
+    value, low, high = (f"{100 * x:{sign}.1f}" for x in (bound.value, bound.low, bound.high))
+    return f"{value} [{low}, {high}]"
+
+
+def percent(shares: Iterable[float]) -> str:
+    """Format the mean of shares"""
+    return f"{100 * statistics.mean(shares):.1f} %"
 
 
 def spread(rates: Sequence[float]) -> str:
@@ -93,66 +189,52 @@ def spread(rates: Sequence[float]) -> str:
     return f"{mean} ± {100 * statistics.stdev(rates):.1f}" if len(rates) > 1 else mean
 
 
-def rich_table(results: Mapping[str, Any]) -> Table:
-    table = Table(title="Held-out conversations (%, mean ± standard deviation over seeds)")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "Arm" else "right")
-    for row in rows(results):
-        table.add_row(*row)
-    return table
+def _tables(results: Mapping[str, Any]) -> list[tuple[str, Sequence[str], list[tuple[str, ...]]]]:
+    """Title, columns and rows of each table that has rows"""
+    all_tables = [
+        ("Clustering given (%, with 95 % intervals)", COLUMNS, rows(results)),
+        ("Whole diarization (%, with 95 % intervals)", WHOLE_COLUMNS, whole_rows(results)),
+        ("Differences (points, with 95 % intervals)", PAIR_COLUMNS, pair_rows(results)),
+    ]
+    return [table for table in all_tables if table[2]]
+
+
+def rich_tables(results: Mapping[str, Any]) -> list[Table]:
+    tables = []
+    for title, columns, cells in _tables(results):
+        table = Table(title=title)
+        for name in columns:
+            is_text = name in ("Arm", "minus", "Test")
+            table.add_column(name, justify="left" if is_text else "right")
+        for row in cells:
+            table.add_row(*row)
+        tables.append(table)
+    return tables
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """Make a table in Markdown"""
-    return markdown_table(COLUMNS, rows(results))
+    """Make tables in Markdown, and what they come from"""
+    parts: list[str] = [
+        f"{title}:\n\n{markdown_table(columns, cells, 3 if columns is PAIR_COLUMNS else 1)}"
+        for title, columns, cells in _tables(results)
+    ]
+    return "\n".join([*parts, _origin(results)])
 
 
-def plot(results: Mapping[str, Any], path: Path):
-    """Draw DER against sparsity: means, and all seeds
-
-    Errors far above the error of the dense model are written at the top instead.
-
-    Parameters
-    ----------
-    results : dict
-        Content of `results.json`, which must include the dense model.
-    path : Path
-        File to write, in PNG format.
-    """
-    figure = Figure(figsize=(7, 4.4), dpi=150, layout="constrained")
-    axes = figure.subplots()
-    found = groups(results)
-    for method, style in (("dense", "-"), ("longer", "--")):
-        # some arms may not have been run
-        if method not in found:
-            continue
-        level = [100 * arm["test"]["der"] for arm in found[method]]
-        options: dict[str, Any] = {"color": "#555555", "linewidth": 1.2, "linestyle": style}
-        axes.axhline(statistics.mean(level), label=METHODS[method], **options)
-        if len(level) > 1:
-            axes.axhspan(min(level), max(level), color="#555555", alpha=0.12, linewidth=0)
-    ceiling = CEILING * 100 * statistics.mean(arm["test"]["der"] for arm in found["dense"])
-    for shift, (method, (color, marker)) in enumerate(STYLES.items()):
-        curve = sorted(
-            (arms[0]["sparsity"], [100 * arm["test"]["der"] for arm in arms])
-            for group, arms in found.items()
-            if arms[0]["method"] == method and arms[0]["objective"] == "parameters"
+def _origin(results: Mapping[str, Any]) -> str:
+    """Sentences below the tables"""
+    lines = [
+        "Intervals: conversations are resampled, and seeds where there are several of them.",
+        f"{results['speakers']}.",
+    ]
+    if options := results.get("diarization"):
+        lines.append(
+            f"Whole diarization: threshold {options['threshold']:g}, clusters of "
+            f"{options['min_cluster_size']} embeddings at least, windows that advance by "
+            f"{options['step']:.0%} of their length."
         )
-        if not curve:
-            continue
-        x = [100 * sparsity + 0.3 * (shift - 1.5) for sparsity, _ in curve]
-        means = [statistics.mean(rates) for _, rates in curve]
-        axes.plot(x, means, color=color, marker=marker, linewidth=1.4, label=METHODS[method])
-        points = [(a, rate) for a, (_, rates) in zip(x, curve, strict=True) for rate in rates]
-        axes.plot(*zip(*points, strict=True), ".", color=color, alpha=0.6, markersize=5)
-        for place, mean in zip(x, means, strict=True):
-            if mean > ceiling:
-                text: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 9}
-                axes.text(place, ceiling, f"{mean:.0f} %", color=color, **text)
-    lowest = min(100 * arm["test"]["der"] for arms in found.values() for arm in arms)
-    axes.set_ylim(0.9 * lowest, ceiling)
-    axes.set(xlabel="Parameters of WavLM that are removed (%)", ylabel="DER, held-out (%)")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, fontsize=8, ncols=3, loc="outside upper center")
-    with atomic_write(path) as draft:
-        figure.savefig(draft, format="png")
+    lines.append(
+        f"{results['seconds'] / 3600:.1f} hours of arms, {results['num_jobs']} at a time, on "
+        f"{results['machine']}, pyannote-prune {results['version']}."
+    )
+    return "".join(f"- {line}\n" for line in lines)

@@ -9,16 +9,15 @@ from typing import Any
 
 import torch
 from pyannote.audio import Pipeline
-from pyannote.metrics.diarization import DiarizationErrorRate
 
 from ...files.audio import SAMPLE_RATE
-from ...pipeline.scores import error_rates as rates_of
 from ...segmentation.model import WavLMSegmentation
+from ..diarization.row import score
 from ..speed import take_turns
 
 
-def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Compute the diarization error rate of an exported pipeline, and its components
+def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Score an exported pipeline, whose clustering may read references
 
     Parameters
     ----------
@@ -30,16 +29,13 @@ def error_rates(pipeline: Path, files: Iterable[Mapping[str, Any]]) -> dict[str,
 
     Returns
     -------
-    rates : dict of float
-        "der" and its three components (see `pipeline.scores`), as fractions of the duration
-        of speech.
+    scores : dict
+        See `benchmark.diarization.row.score`.
     """
     apply: Any = Pipeline.from_pretrained(pipeline)
-    metric: Any = DiarizationErrorRate()
-    for file in files:
-        output = apply(dict(file))
-        metric(file["annotation"], output.speaker_diarization, uem=file["annotated"])
-    return rates_of(metric)
+    recordings = [dict(file) for file in files]
+    found = {one["uri"]: apply(one).speaker_diarization for one in recordings}
+    return score(recordings, found)
 
 
 @torch.inference_mode()

@@ -101,7 +101,7 @@ def open_embedding(source: Path | None) -> Any:
         from pyannote.audio.pipelines import speaker_verification
 
         return speaker_verification.ONNXWeSpeakerPretrainedSpeakerEmbedding(str(source))
-    return _open_pytorch(_weights(source))
+    return _open_pytorch(weights_of(source))
 
 
 def check_embedding(source: Path) -> None:
@@ -121,14 +121,14 @@ def check_embedding(source: Path) -> None:
         )
     if is_onnx(source):
         require_extra("onnx")
-    elif not _weights(source).is_file():
+    elif not weights_of(source).is_file():
         raise FileNotFoundError(
             f"`embedding` must have a file {WEIGHTS!r} if it is a folder, found {str(source)!r} "
             "without one: give the folder, or the file, of a speaker embedding of pyannote.audio."
         )
 
 
-def _weights(source: Path) -> Path:
+def weights_of(source: Path) -> Path:
     """Checkpoint in a folder of an embedding, or of a pipeline"""
     if not source.is_dir():
         return source

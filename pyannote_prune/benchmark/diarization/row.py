@@ -11,7 +11,7 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 
 from ...data.protocol_files import reference_of
 from ...pipeline.apply import Applied
-from ...pipeline.scores import add_score, error_rates
+from ...pipeline.scores import COMPONENTS, add_score, error_rates
 
 
 def score(
@@ -31,7 +31,8 @@ def score(
     scores : dict
         "der", "missed", "false_alarm" and "confusion", as fractions of the duration of speech;
         "speakers", whose numbers are summed over recordings, and the mean absolute error of their
-        number; "turns", their number; and "recordings", the scores of each one.
+        number; "turns", their number; and "recordings", the scores of each one: also "speech", its
+        duration, and "errors", the duration of each kind, in seconds.
     """
     metric, each = DiarizationErrorRate(), {}
     for recording in recordings:
@@ -40,8 +41,11 @@ def score(
         assert error is None, error  # references were checked
         annotation, regions = reference_of(recording) or (Annotation(), None)
         found = diarizations[uri].crop(regions)
+        components = metric.results_[-1][1]
         each[uri] = {
-            "der": metric.results_[-1][1][metric.name],
+            "der": components[metric.name],
+            "speech": components["total"],
+            "errors": {key: components[name] for key, name in COMPONENTS.items()},
             "found": len(found.labels()),
             "true": len(annotation.crop(regions).labels()),
             "turns": sum(1 for _ in found.itertracks()),

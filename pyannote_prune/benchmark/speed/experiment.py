@@ -15,8 +15,10 @@ from pyannote.audio.sample import SAMPLE_FILE
 from torch import Tensor, nn
 
 from ...files.audio import SAMPLE_RATE
+from ...onnx.engines import TORCH
 from ...segmentation.model import WavLMSegmentation
 from ...segmentation.specifications import single_specifications
+from .engines import check_engines
 from .measure import matrix_peak, peak_memory, take_turns
 from .subjects import DTYPES, Subject, load, runner, subjects
 from .training import distillation_step
@@ -45,6 +47,7 @@ def measure_speed(
     device: str = "cpu",
     num_rounds: int = 7,
     report: Callable[[str], None] = lambda step: None,
+    engines: Sequence[str] = (TORCH,),
 ) -> dict[str, Any]:
     """Time models in one run
 
@@ -60,6 +63,13 @@ def measure_speed(
     num_rounds : int
     report : callable
         Called with a description of each case before it is measured.
+    engines : sequence of {"torch", "onnxruntime", "openvino"}
+        What computes checkpoints and presets. All but "torch" are for CPU.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model or engine.
 
     Returns
     -------
@@ -67,6 +77,12 @@ def measure_speed(
         Machine, peak of matrix products (MACs per second), deviations of log-probabilities, and one
         row per network, part, precision, and case.
     """
+    check_engines(engines)
+    if device != "cpu" and (others := [name for name in engines if name != TORCH]):
+        raise ValueError(
+            f"`engines` other than {TORCH!r} are timed on CPU, found {', '.join(others)} and "
+            f"device {device!r}: measure them without it."
+        )
     results: dict[str, Any] = {"machine": describe_machine(device), "rows": []}
     results["peak"] = {dtype: matrix_peak(DTYPES[dtype], device) for dtype in dtypes}
     networks: dict[str, nn.Module] = {name: load(name) for name in names}
@@ -74,7 +90,7 @@ def measure_speed(
     timed = [
         subject
         for name, network in networks.items()
-        for subject in subjects(name, network, list(parts), list(dtypes))
+        for subject in subjects(name, network, parts, dtypes, engines)
     ]
     results["deviations"] = {
         name: deviation(network, speech(4, single_specifications(network).duration, device))

@@ -11,10 +11,9 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from ...files.extras import missing_packages
 from ...files.messages import did_you_mean
 from ...files.sources import is_onnx
-from ...onnx.engines import ENGINES, EXTRA_OF, supports_dtype
+from ...onnx.engines import TORCH
 from ...onnx.model import ONNXSegmentation
 from ...segmentation.checkpoint import load_checkpoint
 from ...segmentation.model import WavLMSegmentation
@@ -22,6 +21,7 @@ from ...segmentation.specifications import powerset_specifications
 from ...wavlm.config import WavLMConfig
 from ...wavlm.cost import cost
 from ...wavlm.presets import PRESETS
+from .engines import compile_graph, dtypes_of, installed_engines, open_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -36,7 +36,7 @@ class Subject:
     Parameters
     ----------
     name : str
-        Preset, yardstick, or path of a checkpoint.
+        Preset, yardstick, or path of a checkpoint, and its engine.
     part : {"encoder", "model"}
     dtype : {"float32", "bfloat16"}
     run : callable
@@ -49,7 +49,7 @@ class Subject:
     part: str
     dtype: str
     run: Callable[[Tensor], Any]
-    macs_per_second: int | None
+    macs_per_second: int | None = None
 
     @property
     def label(self) -> str:
@@ -101,7 +101,13 @@ def yardstick_config(preset: str) -> transformers.WavLMConfig:
     )
 
 
-def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str]) -> list[Subject]:
+def subjects(
+    name: str,
+    network: nn.Module,
+    parts: Sequence[str],
+    dtypes: Sequence[str],
+    engines: Sequence[str] = (TORCH,),
+) -> list[Subject]:
     """List parts and precisions of a network to time
 
     Parameters
@@ -109,40 +115,43 @@ def subjects(name: str, network: nn.Module, parts: list[str], dtypes: list[str])
     name : str
     network : WavLMSegmentation, transformers.WavLMModel or ONNXSegmentation
         An ONNX file is timed with each engine that is installed.
-    parts : list of str
+    parts : sequence of str
         "encoder", "model". ONNX files are whole models.
-    dtypes : list of str
+    dtypes : sequence of str
         Names of precisions. `transformers` always runs in float32.
+    engines : sequence of str
+        "torch", and engines of ONNX files. Precisions that an engine does not have are left out.
     """
     if name in YARDSTICKS:
-        return [Subject(name, "encoder", "float32", network, None)]
+        return [Subject(name, "encoder", "float32", network)]
     if isinstance(network, ONNXSegmentation):
-        return _engines(name, network.path, dtypes)
+        return [
+            Subject(f"{name} ({engine})", "model", dtype, open_file(network.path, engine, dtype))
+            for engine in installed_engines()
+            for dtype in dtypes_of(engine, dtypes)
+        ]
     assert isinstance(network, WavLMSegmentation)
-    macs = cost(network.wavlm).macs_per_second
     return [
-        Subject(
-            name, part, dtype, runner(network, part, dtype), macs if part == "encoder" else None
-        )
+        subject
         for part in parts
-        for dtype in dtypes
+        for engine in engines
+        for subject in _subjects(name, network, part, dtypes, engine)
     ]
 
 
-def _engines(name: str, path: Path, dtypes: Sequence[str]) -> list[Subject]:
-    """List engines, and their precisions, of an ONNX file"""
+def _subjects(
+    name: str, model: WavLMSegmentation, part: str, dtypes: Sequence[str], engine: str
+) -> list[Subject]:
+    """List the precisions of a part of a model, with one engine"""
+    macs = cost(model.wavlm).macs_per_second if part == "encoder" else None
+    if engine == TORCH:
+        return [Subject(name, part, dtype, runner(model, part, dtype), macs) for dtype in dtypes]
+    dtypes = dtypes_of(engine, dtypes)
+    functions = compile_graph(model, part, engine, dtypes)
     return [
-        Subject(f"{name} ({engine})", "model", dtype, _scores(path, engine, dtype), None)
-        for engine in ENGINES
-        if not missing_packages(EXTRA_OF[engine])
-        for dtype in dtypes
-        if dtype == "float32" or supports_dtype(engine, dtype)
+        Subject(f"{name} ({engine})", part, dtype, function, macs)
+        for dtype, function in zip(dtypes, functions, strict=True)
     ]
-
-
-def _scores(path: Path, engine: str, dtype: str) -> Callable[[Tensor], Any]:
-    model = ONNXSegmentation(path, engine=engine, dtype=None if dtype == "float32" else dtype)
-    return lambda waveforms: model(waveforms[:, None])
 
 
 def runner(model: WavLMSegmentation, part: str, dtype: str) -> Callable[[Tensor], Any]:

@@ -15,7 +15,9 @@ from ...files.messages import shorten
 from ...files.pickles import read_safely
 from ...files.schema import refuse, section
 from ...segmentation.contents import Contents
+from ...segmentation.licences import NON_COMMERCIAL
 from ...segmentation.model import WavLMSegmentation
+from ...segmentation.provenance import Provenance, dense_parameters
 from ...segmentation.rebuild import rebuild
 from ...segmentation.specifications import powerset_specifications
 from ...wavlm.config import WavLMConfig
@@ -79,7 +81,8 @@ def load_diarizen(
         return load_file(Path(source), read_safely(source))
     folder = find_repository(source, revision, token, cache_dir)
     config = read_config(folder / CONFIG)  # before weights, which take longer
-    return _load_whole_model(config, folder / CONFIG, folder / WEIGHTS)
+    model = _load_whole_model(config, folder / CONFIG, folder / WEIGHTS)
+    return _with_provenance(model, source)
 
 
 def load_file(path: Path, content: Any) -> WavLMSegmentation:
@@ -94,7 +97,19 @@ def load_file(path: Path, content: Any) -> WavLMSegmentation:
     if not is_whole_model(content):
         return _load_wavlm_file(path, content)
     config = find_config(path)
-    return _load_whole_model(read_config(config), config, path, content)
+    model = _load_whole_model(read_config(config), config, path, content)
+    return _with_provenance(model, path)
+
+
+def _with_provenance(model: WavLMSegmentation, source: str | Path) -> WavLMSegmentation:
+    """Note where a model comes from. Its licence is that of all models that DiariZen released"""
+    model.provenance = Provenance.of(
+        source,
+        owner="DiariZen",
+        licence=NON_COMMERCIAL,
+        dense_parameters=dense_parameters(model.wavlm.config),
+    )
+    return model
 
 
 def _load_whole_model(
@@ -176,6 +191,9 @@ def _load_wavlm_file(path: Path, content: Any) -> WavLMSegmentation:
     check_keys(outline, weights, repr(str(path)))
     model = WavLMSegmentation(wavlm=structure)
     model.wavlm.load_state_dict(weights)
+    model.provenance = Provenance.of(path)
+    if (path.parent / CONFIG).is_file():  # part of a released model
+        _with_provenance(model, path)
     return model.eval()
 
 

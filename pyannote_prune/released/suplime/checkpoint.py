@@ -9,6 +9,8 @@ from ...files.audio import SAMPLE_RATE
 from ...files.schema import rule, section
 from ...segmentation.contents import Contents
 from ...segmentation.head import Head, LinearOptions
+from ...segmentation.licences import NON_COMMERCIAL
+from ...segmentation.provenance import dense_parameters
 from ..torchaudio_models import (
     LINEAR,
     convert_hparams,
@@ -18,6 +20,9 @@ from ..torchaudio_models import (
 )
 
 ARCHITECTURE = "SuplimeSegmentation"
+
+# provenance of what SUPlime has released
+RELEASED: dict[str, Any] = {"owner": "SUPlime", "licence": NON_COMMERCIAL}
 
 
 @dataclass(frozen=True)
@@ -70,5 +75,8 @@ def suplime_contents(hparams: Any, specifications: Any, weights: Any, source: st
     )
     converted = convert_hparams(arguments, wavlm, head)
     return Contents(
-        converted, specifications, convert_weights(weights, wavlm, whole.num_layers, source)
+        converted,
+        specifications,
+        convert_weights(weights, wavlm, whole.num_layers, source),
+        {**RELEASED, "dense_parameters": dense_parameters(wavlm)},
     )

@@ -7,7 +7,7 @@ which exported pipelines need.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from ...files.schema import read_yaml, refuse, rule, section
 from ...files.sources import hub_error
 from ...pipeline.settings import DiarizationSettings
 from ...segmentation.model import WavLMSegmentation
+from ...segmentation.provenance import source_name
 from ..checkpoints import rebuild_any
 from ..formats import Source
+from .checkpoint import RELEASED
 
 CONFIG, WEIGHTS = "config.yaml", "pytorch_model.bin"
 
@@ -148,7 +150,9 @@ def _load(source: str | Path, config: Mapping[str, Any]) -> WavLMSegmentation:
     for name in (place, f"{place}/{WEIGHTS}"):
         path = _find(source, name)
         if path is not None:
-            return rebuild_any(read_safely(path), repr(str(path)))
+            model = rebuild_any(read_safely(path), repr(str(path)))
+            model.provenance = replace(model.provenance, source=source_name(source), **RELEASED)
+            return model
     error = FileNotFoundError(f"no {WEIGHTS} in {place!r}")
     if Path(source).is_dir():
         raise ValueError(

@@ -23,7 +23,7 @@ from ..position import (
     RelativePositionBias,
     WeightNorm,
 )
-from .extractor import FrozenExtractor, FrozenProjection, PlainExtractor
+from .extractor import FrozenExtractor, FrozenProjection
 from .layer import FrozenLayer
 from .position import FrozenPosition, FrozenPositionBias
 
@@ -88,12 +88,10 @@ class FrozenWavLM:
     def __init__(self, wavlm: Encoder) -> None:
         self.origin = Fingerprint(wavlm)
         device, dtype = wavlm.norm.weight.device, wavlm.inference_dtype or wavlm.norm.weight.dtype
-        on_cpu = device.type == "cpu"
         self.normalize_waveform = wavlm.config.normalize_waveform
-        extractor = FrozenExtractor if on_cpu else PlainExtractor
-        self.extractor = extractor(wavlm.extractor, wavlm.config, dtype)
+        self.extractor = FrozenExtractor(wavlm.extractor, dtype)
         self.projection = FrozenProjection(wavlm.projection, dtype)
-        self.position = FrozenPosition(wavlm.position, fourier=on_cpu)
+        self.position = FrozenPosition(wavlm.position, fourier=device.type == "cpu")
         self.norm = None if wavlm.config.norm_first else wavlm.norm.forward
         self.position_bias = FrozenPositionBias(wavlm.position_bias, dtype)
         self.layers = [FrozenLayer(layer, dtype) for layer in wavlm.layers]

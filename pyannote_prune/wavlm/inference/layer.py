@@ -103,58 +103,17 @@ class FrozenAttention:
         gates = (update * (reset * self.constant - 1.0) + 2.0).to(mixed.dtype)
         # (batch_size, num_frames, num_kept)
 
-        attend = head_by_head if hidden.device.type == "cpu" else all_heads
-        context = attend(query, key, value, gates, position_bias, self.heads)
-        return self.output(context)
-
-
-def all_heads(
-    query: Tensor, key: Tensor, value: Tensor, gates: Tensor, bias: Tensor, heads: list[int]
-) -> Tensor:
-    """Attention of all heads at once
-
-    Parameters
-    ----------
-    query, key, value : (batch_size, num_kept, num_frames, head_dim) torch.Tensor
-    gates : (batch_size, num_frames, num_kept) torch.Tensor
-        Factors of the position bias.
-    bias : (num_heads, num_frames, num_frames) torch.Tensor
-        Position bias of all heads of the dense encoder.
-    heads : list of int
-        Indices of heads that are left.
-
-    Returns
-    -------
-    context : (batch_size, num_frames, num_kept * head_dim) torch.Tensor
-    """
-    mask = gates.transpose(1, 2)[..., None] * bias[heads]
-    context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-    return context.transpose(1, 2).flatten(-2)
-
-
-def head_by_head(
-    query: Tensor, key: Tensor, value: Tensor, gates: Tensor, bias: Tensor, heads: list[int]
-) -> Tensor:
-    """Attention of one head at a time, whose scores fit in the cache: see `all_heads`"""
-    batch_size, num_kept, num_frames, head_dim = query.shape
-    context = query.new_empty(batch_size, num_frames, num_kept, head_dim)
-    scores = query.new_empty(num_frames, num_frames)
-    keys, gates = key.transpose(2, 3), gates.transpose(1, 2)[..., None]
-    for item in zip(query, keys, value, gates, context.transpose(1, 2), strict=True):
-        for head, q, k, v, gate, out in zip(heads, *item, strict=True):
-            torch.mul(gate, bias[head], out=scores)
-            scores.addmm_(q, k, alpha=head_dim**-0.5)
-            torch.softmax(scores, dim=-1, out=scores)
-            torch.mm(scores, v, out=out)
-    return context.flatten(-2)
+        mask = gates.transpose(1, 2)[..., None] * position_bias[self.heads]
+        context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.output(context.transpose(1, 2).flatten(-2))
 
 
 class FrozenFeedForward:
     """Feed-forward block"""
 
     def __init__(self, feed_forward: FeedForward, dtype: torch.dtype) -> None:
-        self.input = FrozenLinear.from_module(feed_forward.input, dtype, gelu=True)
+        self.input = FrozenLinear.from_module(feed_forward.input, dtype)
         self.output = FrozenLinear.from_module(feed_forward.output, dtype)
 
     def __call__(self, hidden: Tensor, position_bias: Tensor) -> Tensor:
-        return self.output(self.input(hidden))
+        return self.output(F.gelu(self.input(hidden)))

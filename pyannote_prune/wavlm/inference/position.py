@@ -46,7 +46,7 @@ class FrozenPosition:
         hidden : (batch_size, num_frames, embed_dim) torch.Tensor
         """
         position = self._by_fourier(hidden) if self.fourier else self._plain(hidden)
-        return torch.ops.aten.gelu_(position)
+        return F.gelu(position)
 
     def _plain(self, hidden: Tensor) -> Tensor:
         inputs = hidden.transpose(1, 2)

@@ -1,10 +1,12 @@
 """Every arm has what it needs, and as many steps as those it is compared with"""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pyannote_prune.benchmark.accuracy import FULL, SMALL, Arm, Scale
+from pyannote_prune.benchmark.accuracy.arms import PAIRS
 from pyannote_prune.benchmark.accuracy.recipes import recipe, stages
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.wavlm.config import WavLMConfig
@@ -27,16 +29,23 @@ def test_full_experiment_has_the_arms_that_were_asked_for():
     groups = [arm.group for arm in FULL.arms()]
     three_seeds = ["dense", "gates-50", "gates-80", "gates-90", "scratch-80", "scratch-90"]
     three_seeds += [
+        "gates-95",
+        "whole-80",
+        "paper-80",
+        "paper-90",
+        "gradient-90",
         "magnitude-80",
         "magnitude-90",
+        "magnitude-layer-80",
+        "magnitude-layer-90",
         "early-80",
         "gates-80-macs",
         "longer",
     ]
     for group in three_seeds:
         assert groups.count(group) == 3, group
-    for group in ("gates-70", "gates-95"):
-        assert groups.count(group) == 1, group
+    assert groups.count("gates-70") == 1
+    assert {group for pair in PAIRS for group in pair} <= set(groups)
 
 
 @pytest.mark.parametrize("scale", [FULL, SMALL], ids=["full", "small"])
@@ -76,3 +85,26 @@ def test_some_arms_come_with_what_they_need():
     assert arms == [arm for arm in FULL.arms() if arm in arms]
     with pytest.raises(ValueError, match="`groups` must be among pretrained, .*found gates-85"):
         FULL.arms(["gates-80", "gates-85"])
+
+
+def test_the_paper_has_its_own_recipe_and_ours_has_decisions():
+    """In all else, they are the same"""
+    weights = {"output_weight": 1.0, "task_weight": 0.5, "teacher_weight": 0.25}
+    scale, start = replace(FULL, decisions=weights), (Path("database.yml"), Path("model.ckpt"))
+    ours, paper, gradient = (
+        recipe(Arm(method, 1, 0.9), scale, *start) for method in ("gates", "paper", "gradient")
+    )
+    assert "extractor_gradient" not in ours["pruning"]
+    assert paper["pruning"].pop("extractor_gradient") == 0.1
+    assert gradient["pruning"].pop("extractor_gradient") == 0.1
+    assert gradient == ours
+    for name in ("prune", "distil"):
+        stage = ours["stages"][name]
+        assert (stage.pop("output_weight"), stage.pop("task_weight")) == (1.0, 0.5)
+        assert "teacher_weight" not in stage
+    assert ours["stages"]["train"].pop("teacher_weight") == 0.25
+    assert paper == ours
+    # whatever has no teacher that diarizes learns from references alone
+    for method in ("early", "scratch", "magnitude", "magnitude-layer", "longer"):
+        found = stages(Arm(method, 1, 0.9), scale)
+        assert not any(key in weights for stage in found.values() for key in stage), method

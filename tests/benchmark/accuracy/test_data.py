@@ -1,14 +1,20 @@
-"""Conversations of the experiment: apart if there are enough speakers, as published otherwise"""
+"""Conversations of the experiment: apart if there are enough speakers, as published otherwise
+
+Longer ones have the speakers, and the recordings, of tests.
+"""
 
 from dataclasses import replace
 
+import pandas
 import pytest
 import yaml
 from pyannote.database.util import load_rttm
 from voices import generate_voices
 
-from pyannote_prune.benchmark.accuracy import SMALL, Experiment
+from pyannote_prune.benchmark.accuracy import SMALL, Experiment, WholeDiarization
+from pyannote_prune.benchmark.accuracy.long_conversations import long_simulations
 from pyannote_prune.data.simulation import Simulation
+from pyannote_prune.data.simulation.voices import find_voices
 from pyannote_prune.data.subsets import SUBSETS
 
 FEW = replace(SMALL, num_train=3, num_development=2, num_test=2)
@@ -59,3 +65,45 @@ def test_speakers_for_tests_are_named(tmp_path):
     with pytest.raises(ValueError, match=message):
         Experiment(voices, tmp_path / "new", FEW, speakers="apart", test_speakers=named)()
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("num_speakers", [6, 12])
+def test_longer_conversations_have_the_speakers_and_recordings_of_tests(tmp_path, num_speakers):
+    voices = generate_voices(tmp_path / "voices", num_speakers, num_recordings=3)
+    scale = replace(FEW, num_long=3, long_durations=(10.0, 12.5))
+    # any embedding: it is not read
+    whole = WholeDiarization(tmp_path / "embedding.onnx")
+    experiment = Experiment(voices, tmp_path / "out", scale, diarization=whole)
+    short = experiment.write_data().parent
+    recordings = experiment.write_long_conversations()
+    assert [one["uri"] for one in recordings] == [
+        "test0000-10s",
+        "test0001-10s",
+        "test0000-12.5s",
+    ]
+    ends = [one["annotated"].extent().end for one in recordings]
+    assert ends == [10.0, 10.0, 12.5]
+    found = {label.split("@")[0] for one in recordings for label in one["annotation"].labels()}
+    tables = [
+        pandas.read_csv(folder / "speakers.csv") for folder in (short, short / "long" / "10s")
+    ]
+    of_tests, of_long = (
+        {row.speaker: row.recordings for row in table[table.subset == "test"].itertuples()}
+        for table in tables
+    )
+    assert of_tests == of_long
+    assert found <= of_tests.keys()
+    # again, nothing is written
+    before = {path: path.stat().st_mtime_ns for path in short.rglob("*.wav")}
+    experiment.write_long_conversations()
+    assert before == {path: path.stat().st_mtime_ns for path in short.rglob("*.wav")}
+
+
+def test_longer_conversations_have_a_speaker_for_each_minute(tmp_path):
+    voices = find_voices(generate_voices(tmp_path / "voices", 40, num_recordings=1))
+    short = Simulation(num_train=4, num_development=1, num_test=2)
+    found = long_simulations(
+        replace(FEW, num_long=10, long_durations=(90, 180, 240)), short, voices
+    )
+    numbers = [(one.min_speakers, one.max_speakers, one.num_test) for one in found.values()]
+    assert numbers == [(2, 6, 4), (3, 6, 3), (4, 6, 3)]

@@ -17,7 +17,7 @@ from pyannote.database.util import load_rttm
 from pyannote.metrics.diarization import DiarizationErrorRate
 from typer.testing import CliRunner
 
-from pyannote_prune.benchmark.accuracy import SMALL, Arm, Experiment
+from pyannote_prune.benchmark.accuracy import SMALL, Arm, Experiment, WholeDiarization
 from pyannote_prune.benchmark.accuracy.pretraining import pretrain
 from pyannote_prune.benchmark.accuracy.recipes import PROTOCOL
 from pyannote_prune.cli import app
@@ -31,6 +31,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 TINY = replace(
     SMALL,
     name="tiny",
+    sparsities={
+        method: {0.8: 1} for method in SMALL.sparsities if method not in ("gradient", "magnitude")
+    },
+    num_long=1,
+    long_durations=(8.0,),
     num_train=4,
     num_development=1,
     num_test=1,
@@ -58,8 +63,9 @@ def test_pruned_arms_have_the_size_that_they_are_compared_at(finished):
     results = json.loads((finished.output / "results.json").read_text())
     found = {arm["group"]: arm for arm in results["arms"]}
     assert set(found) == {arm.group for arm in TINY.arms()}
-    for group in ("gates-80", "scratch-80", "magnitude-80", "early-80"):
+    for group in ("gates-80", "scratch-80", "magnitude-layer-80", "early-80"):
         assert found[group]["removed"] == pytest.approx(0.8, abs=0.005), group
+    assert found["whole-80"]["removed_model"] == pytest.approx(0.8, abs=0.005)
     dense, macs = found["dense"], found["gates-80-macs"]
     removed = 1 - macs["macs_per_second"] / dense["macs_per_second"]
     assert removed == pytest.approx(0.8, abs=0.005)
@@ -74,6 +80,59 @@ def test_same_structure_other_weights(finished):
     )
     assert gates.wavlm.config == scratch.wavlm.config
     assert (gates.projection.weight != scratch.projection.weight).any()
+
+
+def test_finished_arms_start_no_process(finished, monkeypatch):
+    monkeypatch.delattr("pyannote_prune.benchmark.accuracy.parallel.ProcessPoolExecutor")
+    former, reported = (finished.output / "results.json").read_text(), []
+    finished(num_jobs=2, report=lambda arm, result: reported.append(arm))
+    assert (finished.output / "results.json").read_text() == former
+    assert sorted(arm.name for arm in reported) == sorted(arm.name for arm in TINY.arms())
+
+
+def test_whole_diarizations_of_arms_that_are_there(voices, finished, parts, monkeypatch, tmp_path):
+    """Models stay, and so do scores with the same options"""
+    shutil.copytree(finished.output, tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
+    scored = []
+
+    def diarize(options, model, recordings):
+        scored.append((options.threshold, model, [one["uri"] for one in recordings]))
+        return WholeDiarization.__call__(options, model, recordings)
+
+    def run(threshold: float) -> dict:
+        options = WholeDiarization(parts / "embedding", threshold, groups=("gates-80",))
+        experiment = Experiment(voices, tmp_path / "run", TINY, diarization=options)
+        monkeypatch.setattr(
+            "pyannote_prune.benchmark.accuracy.experiment.run_in_parallel", in_this_process
+        )
+        monkeypatch.setattr(experiment, "diarization", Spy(options))
+        return experiment(groups=["gates-80"])
+
+    class Spy:
+        def __init__(self, options):
+            self.wrapped = options
+
+        def __getattr__(self, name):
+            return getattr(self.wrapped, name)
+
+        def __call__(self, model, recordings):
+            return diarize(self.wrapped, model, recordings)
+
+    results = run(0.7)
+    assert run(0.7) == results
+    run(0.8)
+    assert [threshold for threshold, *_ in scored] == [0.7, 0.8]
+    assert scored[0][2] == ["test0000-8s"]
+    arms = {arm["group"]: arm for arm in results["arms"]}
+    assert [group for group, arm in arms.items() if "diarization" in arm] == ["gates-80"]
+    assert arms["gates-80"]["diarization"]["recordings"].keys() == {"test0000-8s"}
+    assert results["diarization"]["threshold"] == 0.7
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def in_this_process(run_arm, log_of, arms, num_jobs, report, finished) -> dict:
+    return {arm.name: finished.get(arm.name) or run_arm(arm) for arm in arms}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pytest
 from helpers import tiny_model
 from pyannote.audio.sample import SAMPLE_FILE
+from pyannote.core import Segment, Timeline
 
 from pyannote_prune import export_pipeline
 from pyannote_prune.benchmark.accuracy.score import error_rates, real_time_factors
@@ -17,8 +18,19 @@ def test_error_rate_is_the_sum_of_its_parts(tmp_path):
         rates["missed"] + rates["false_alarm"] + rates["confusion"]
     )
     assert rates["der"] > 0
-    # twice the same file, same rates
-    assert error_rates(folder, [SAMPLE_FILE, SAMPLE_FILE]) == pytest.approx(rates)
+    (one,) = rates["recordings"].values()
+    for name, seconds in one["errors"].items():
+        assert seconds / one["speech"] == pytest.approx(rates[name])
+    # of two conversations, sums over sums
+    other = {**SAMPLE_FILE, "uri": "other", "annotated": Timeline([Segment(0, 10)])}
+    both = error_rates(folder, [SAMPLE_FILE, other])
+    found = both["recordings"].values()
+    errors, speech = (
+        sum(sum(one["errors"].values()) for one in found),
+        sum(one["speech"] for one in found),
+    )
+    assert both["der"] == pytest.approx(errors / speech)
+    assert len({round(one["speech"], 3) for one in found}) == 2
 
 
 def test_real_time_factor_is_time_over_duration(monkeypatch):

@@ -81,6 +81,30 @@ def test_onnx_files_are_timed_with_each_engine(onnx_file):
     torch.testing.assert_close(scores[0], scores[1], rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("part", ["encoder", "model"])
+def test_engines_compute_the_network(part):
+    model, waveforms = tiny_model(), speech(2, 1.0)
+    found = subjects("tiny", model, [part], ["float32"], ["torch", "onnxruntime"])
+    assert [one.name for one in found] == ["tiny", "tiny (onnxruntime)"]
+    with torch.inference_mode():
+        expected, scores = (one.run(waveforms) for one in found)
+    if part == "encoder":
+        expected = expected[-1]
+    torch.testing.assert_close(torch.from_numpy(scores), expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("engines", "device", "message"),
+    [
+        (["openvin"], "cpu", r"`engines` must be among torch, .*'openvin'"),
+        (["torch", "onnxruntime"], "cuda", "timed on CPU, found onnxruntime and device 'cuda'"),
+    ],
+)
+def test_impossible_engines_are_refused(engines, device, message):
+    with pytest.raises(ValueError, match=message):
+        measure_speed(["base"], [(1, 1.0)], device=device, engines=engines)
+
+
 @pytest.mark.parametrize("name", YARDSTICKS)
 def test_yardsticks_are_dense_presets(name):
     config = config_from_transformers(yardstick_config(YARDSTICKS[name]))
