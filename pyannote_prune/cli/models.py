@@ -19,7 +19,7 @@ from ..released.source import open_source
 from ..segmentation.checkpoint import check_suffix, save_checkpoint
 from ..segmentation.model import WavLMSegmentation
 from ..segmentation.specifications import has_specifications, powerset_specifications
-from ..segmentation.tables import specifications_lines, structure_table
+from ..segmentation.tables import head_table, specifications_lines, structure_table
 from ..wavlm import WavLMConfig
 from ..wavlm.presets import PRESETS
 from .errors import console, print_line, readable_errors, run_in
@@ -155,13 +155,15 @@ def summary(
     Print the structure and cost of a CHECKPOINT, layer by layer
     """
     if checkpoint in PRESETS and not Path(checkpoint).exists():
-        config, lines = WavLMConfig.preset(checkpoint), []
+        model, config, lines = None, WavLMConfig.preset(checkpoint), []
     else:
         model = open_source(checkpoint).load_model()
         config = model.wavlm.config
         lines = specifications_lines(model) if has_specifications(model) else []
     print_line(checkpoint)
     console.print(structure_table(config))
+    if lines and model is not None:
+        console.print(head_table(model))
     for line in lines:
         print_line(line)
 

@@ -14,7 +14,7 @@ from ..recipe.quickstart import quickstart as run_quickstart
 from ..recipe.run import RecipeRun
 from ..recipe.teacher import recipe_for_teacher
 from ..segmentation.checkpoint import load_checkpoint
-from ..segmentation.tables import structure_table
+from ..segmentation.tables import head_table, structure_table
 from ..training.devices import process_rank
 from .errors import console, print_line, resumable, run_in
 from .tables import quickstart_table, stages_table
@@ -123,6 +123,8 @@ def _run(recipe: Recipe, folder: Path):
         return  # only the first process prints
     final = load_checkpoint(run.final)
     console.print(structure_table(final.wavlm.config, title="Structure after pruning"))
+    if final.head.is_pruned:
+        console.print(head_table(final, title="Head after pruning"))
     console.print(stages_table(summary))
     print_line(f"Recipe: {folder / RECIPE}")
     print_line(f"Pipeline: {folder / PIPELINE}")

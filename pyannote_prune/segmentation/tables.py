@@ -7,6 +7,8 @@ from rich.table import Table
 
 from ..wavlm.config import WavLMConfig
 from ..wavlm.cost import Cost, cost, cost_per_part
+from .conformer import ConformerLayerConfig, layer_configs
+from .cost import head_cost_per_part, model_cost
 from .model import WavLMSegmentation
 from .specifications import class_names, single_specifications
 
@@ -46,6 +48,37 @@ def structure_rows(config: WavLMConfig) -> list[tuple[str, str, Cost]]:
     return [(part, left[part], value) for part, value in cost_per_part(config).items()]
 
 
+def head_table(model: WavLMSegmentation, title: str | None = None) -> Table:
+    """Make a table of the structure and cost of a head, part by part
+
+    Parameters
+    ----------
+    model : WavLMSegmentation
+    title : str, optional
+
+    Returns
+    -------
+    table : rich.table.Table
+        One row per part. The last line is about the whole model, WavLM included.
+    """
+    table, total = Table(title=title, show_footer=True), model_cost(model)
+    table.add_column("Part of the head", footer="Whole model")
+    table.add_column("Left")
+    table.add_column("Parameters", justify="right", footer=f"{total.parameters:,}")
+    table.add_column("MACs / s", justify="right", footer=_millions(total.macs_per_second))
+    left = {}
+    if model.head.lstm is None:
+        layers = layer_configs(model.head.conformer)
+        left = {
+            f"conformer.{i}": _conformer_layer(layer, model.head.conformer["num_heads"])
+            for i, layer in enumerate(layers)
+        }
+    for part, value in head_cost_per_part(model).items():
+        macs = _millions(value.macs_per_second)
+        table.add_row(part, left.get(part, ""), f"{value.parameters:,}", macs)
+    return table
+
+
 def specifications_lines(model: WavLMSegmentation) -> list[str]:
     """Window, classes and size of a model, one line each"""
     specifications = single_specifications(model)
@@ -78,6 +111,13 @@ def _layer(config: WavLMConfig, index: int) -> str:
     )
     neurons = f"{layer.neurons} neurons" if layer.neurons else "no feed-forward"
     return f"{attention}, {neurons}"
+
+
+def _conformer_layer(layer: ConformerLayerConfig, num_heads: int) -> str:
+    neurons = " and ".join(str(n) for n in (layer.first_neurons, layer.second_neurons))
+    heads = f"{layer.heads}/{num_heads} heads" if layer.heads else "no attention"
+    channels = f"{layer.channels} channels" if layer.channels else "no convolution"
+    return f"{heads}, {channels}, {neurons} neurons"
 
 
 def _millions(value: float) -> str:

@@ -14,7 +14,15 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 from voices import generate_voices
 
-from pyannote_prune import WavLMSegmentation, __version__, cost, export_pipeline, save_checkpoint
+from pyannote_prune import (
+    WavLMSegmentation,
+    __version__,
+    cost,
+    export_pipeline,
+    gate,
+    prune,
+    save_checkpoint,
+)
 from pyannote_prune.cli import app
 from pyannote_prune.cli.errors import console
 from pyannote_prune.pipeline.card import read_card
@@ -22,6 +30,7 @@ from pyannote_prune.pipeline.diarization import DiarizationPipeline
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.released.diarizen import write_stand_in
 from pyannote_prune.released.source import read_source
+from pyannote_prune.segmentation.cost import model_cost
 from pyannote_prune.segmentation.provenance import Provenance
 
 
@@ -78,11 +87,15 @@ def test_summary_gives_structure_cost_window_and_classes(tmp_path, monkeypatch):
     monkeypatch.setattr(console, "width", 120)
     plain = tiny_config().to_dict()
     plain["layers"] = [{"heads": [1, 3], "neurons": 7}, {"heads": [], "neurons": 0}]
-    model = tiny_model(type(tiny_config()).from_dict(plain), duration=3.0)
+    model = gate(tiny_model(type(tiny_config()).from_dict(plain), duration=3.0), ["conformer_head"])
+    model.conformer.conformer_layers[0].self_attn.gate.settle(torch.arange(4) < 3)
+    model = prune(model)
     save_checkpoint(model, tmp_path / "model.ckpt")
     output = run("summary", tmp_path / "model.ckpt")
     assert "2/4 heads (1, 3), 7 neurons" in output
     assert "no attention, no feed-forward" in output
+    assert "3/4 heads, 16 channels, 32 and 32 neurons" in output
+    assert f"{model_cost(model).parameters:,}" in output
     assert f"{cost(model.wavlm).parameters:,}" in output
     assert "Window: 3 s" in output
     assert "7 powerset classes of at most 2 out of 3 speakers" in output

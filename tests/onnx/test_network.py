@@ -16,6 +16,7 @@ from pyannote_prune import WavLMConfig, WavLMSegmentation, gate, prune
 from pyannote_prune.onnx.network import Network, merge_groups
 from pyannote_prune.segmentation.head import Head, LSTMOptions
 from pyannote_prune.segmentation.specifications import powerset_specifications
+from pyannote_prune.segmentation.units import HEAD_UNITS
 
 SECOND = 16000
 
@@ -68,12 +69,13 @@ SLOW = {"marks": pytest.mark.slow}
 def test_base_and_large_dense_and_pruned(tmp_path, large, pruned):
     model = segmentation(tiny_config(large), conformer=CONFORMER)
     if pruned:
-        gated = gate(model)
+        gated = gate(model, ("channel", "head", "neuron", *HEAD_UNITS))
         for module in gated.modules():
             if hasattr(module, "log_alpha"):
                 module.log_alpha.data.normal_()
         model = prune(gated).eval()
         assert model.wavlm.config != gated.wavlm.config
+        assert model.head.is_pruned
         # soft values of gates that are left
         assert (model.wavlm.extractor.scale != 1).any()
     check_all_sizes(model, onnx_files.save(model, tmp_path))
@@ -104,7 +106,12 @@ def test_layers_without_attention_or_feed_forward_and_odd_kernel(tmp_path, large
     plain = tiny_config(large, position_kernel=7).to_dict()
     layers = [{"heads": [], "neurons": 40}, {"heads": [1, 3], "neurons": 0}]
     plain["layers"] = [*layers, {"heads": [], "neurons": 0}]
-    model = segmentation(WavLMConfig.from_dict(plain), conformer=CONFORMER)
+    # and a Conformer whose layers lost blocks as well
+    sizes = [(0, 0, 5, 3), (7, 3, 0, 0), (0, 0, 0, 0)]
+    names = ("first_neurons", "heads", "channels", "second_neurons")
+    layers = [dict(zip(names, layer, strict=True)) for layer in sizes]
+    conformer = CONFORMER | {"num_layers": 3, "layers": layers}
+    model = segmentation(WavLMConfig.from_dict(plain), conformer=conformer)
     check_all_sizes(model, onnx_files.save(model, tmp_path))
 
 

@@ -26,6 +26,7 @@ from pyannote_prune.recipe.folder import check_recipe, claim_recipe
 from pyannote_prune.recipe.run import RecipeRun
 from pyannote_prune.released.diarizen import write_stand_in
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
+from pyannote_prune.segmentation.cost import model_cost
 from pyannote_prune.segmentation.provenance import Provenance
 from pyannote_prune.training.best_checkpoints import Near
 from pyannote_prune.training.logs import merge_logs
@@ -144,6 +145,24 @@ def test_recipe_starts_from_a_checkpoint(data, finished, tmp_path):
     assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
+def test_target_of_the_whole_model_is_reached_with_units_of_the_head(data, finished, tmp_path):
+    units = ["channel", "head", "neuron", "conformer_neuron", "conformer_channel"]
+    recipe = tiny_recipe(data, scope="model", units=units)
+    recipe |= {"wavlm": None, "conformer": {}}
+    recipe["checkpoint"] = str(finished / "1-fine-tune" / "model.ckpt")
+    for name, epochs in (("fine_tune", 0), ("prune", 2), ("distil", 0), ("train", 1)):
+        recipe["stages"][name]["max_epochs"] = epochs
+    recipe["stages"]["prune"]["output_weight"] = 1.0
+    run = RecipeRun(Recipe.from_dict(recipe), tmp_path / "run")
+    summary = run()
+    teacher, model = (load_checkpoint(path) for path in (recipe["checkpoint"], run.final))
+    assert model.head.is_pruned
+    assert summary["train"]["parameters"] == model_cost(model).parameters
+    assert summary["train"]["sparsity"] == pytest.approx(0.5, abs=0.01)
+    left = model_cost(model).parameters / model_cost(teacher).parameters
+    assert summary["train"]["sparsity"] == pytest.approx(1 - left)
+
+
 def test_stages_without_epochs_are_left_out(data, tmp_path):
     recipe = tiny_recipe(data)
     for name in ("prune", "distil", "train"):
@@ -178,6 +197,7 @@ def test_tasks_of_stages_learn_what_the_recipe_says(data, finished, tmp_path):
     for stage in former["stages"].values():
         for name in ("output_weight", "task_weight", "teacher_weight"):
             stage.pop(name, None)
+    del former["pruning"]["scope"]
     write_yaml(former, folder / "recipe.yml")
     assert check_recipe(folder, Recipe.from_dict(tiny_recipe(data))) == []
     with pytest.raises(ValueError, match=r"teacher_weight \(here 2.0, there 0.0\)"):

@@ -96,7 +96,14 @@ def write_stand_in(model: WavLMSegmentation, folder: str | Path) -> Path:
     ------
     FileExistsError
         If `folder` exists.
+    ValueError
+        If the head is not the one of these models: pruned, for instance.
     """
+    if not model.head.is_default or model.head.is_pruned:
+        raise ValueError(
+            "`model` must have a weighted sum and a dense Conformer as released models do, found "
+            f"{model.head.summary}: save it with `save_checkpoint`."
+        )
     folder = Path(folder)
     folder.mkdir(parents=True)
     (folder / CONFIG).write_text(_config(model), encoding="utf-8")
