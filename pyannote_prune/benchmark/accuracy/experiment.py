@@ -81,7 +81,9 @@ class Experiment:
         test_speakers: Sequence[str] = (),
         diarization: WholeDiarization | None = None,
     ):
-        self.voices, self.output, self.scale = Path(voices), Path(output), scale
+        self.voices, self.scale = Path(voices), scale
+        # recipes of arms, which name it, are in another folder than this process
+        self.output = Path(output).absolute()
         self.out_of_domain = out_of_domain and (Path(out_of_domain[0]).resolve(), out_of_domain[1])
         self.speakers, self.test_speakers = speakers, tuple(sorted(test_speakers))
         self.diarization = diarization

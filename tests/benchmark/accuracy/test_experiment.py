@@ -251,12 +251,13 @@ def test_folder_of_another_experiment_is_refused(voices, finished):
 
 
 def test_small_scale_from_the_command_line(voices, tmp_path, monkeypatch):
-    """Of its arms, those that say whether pruning learns: others are those of the tiny scale"""
+    """In the default folder. Arms that say whether pruning learns: others have the tiny scale"""
     epochs = {"pretrain": 8, "fine_tune": 10, "prune": 8, "distil": 1, "train": 6}
     scale = replace(SMALL, sparsities={"gates": {0.8: 1}}, **epochs)
     monkeypatch.setattr("pyannote_prune.cli.benchmark_accuracy.SMALL", scale)
-    output = tmp_path / "accuracy"
-    command = ["benchmark", "accuracy", str(voices), "--small", "--output", str(output)]
+    monkeypatch.chdir(tmp_path)
+    output = Path("accuracy")
+    command = ["benchmark", "accuracy", str(voices), "--small"]
     result = CliRunner().invoke(app, [*command, "--arm", "gates-80"])
     assert result.exit_code == 0, result.output
     for name in ("table.md", "der-against-sparsity.png", "results.json"):
