@@ -49,8 +49,10 @@ from .settings import (
     check_engines,
     check_median_filter,
     check_step,
+    check_stretch,
 )
 from .speed import options_at
+from .stretches import can_stretch, embed_over_stretches
 
 
 class DiarizationPipeline(pipelines.SpeakerDiarization):
@@ -91,6 +93,10 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
     embedding_dtype : str, optional
         "bfloat16" is faster with OpenVINO, with slightly different results, on processors that
         support it: others ignore it, with a warning. Defaults to single precision.
+    embedding_stretch : float, optional
+        Longest stretch of a recording, in seconds, over which frames of embeddings are computed
+        once, rather than window by window. For WeSpeaker ResNets with `share_frames`: others ignore
+        it, with a warning. Embeddings differ slightly. Defaults to single windows.
     speed : {"exact", "balanced", "fast"}, optional
         Defaults of engines, precisions and `segmentation_step`. "exact": fastest engines, same
         results. "balanced": also bfloat16 where it is possible, and windows that advance by a
@@ -127,6 +133,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         segmentation_engine: str | None = None,
         embedding_engine: str | None = None,
         embedding_dtype: str | None = None,
+        embedding_stretch: float | None = None,
         speed: str | None = None,
         **kwargs,
     ) -> None:
@@ -140,6 +147,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         check_bounds(min_speakers, max_speakers)
         check_dtype(segmentation_dtype, "segmentation_dtype")
         check_dtype(embedding_dtype, "embedding_dtype")
+        check_stretch(embedding_stretch)
         check_clean_ratio(min_clean_ratio)
         check_clustering(
             kwargs.get("clustering", "VBxClustering"), min_clean_ratio, constrained_assignment
@@ -160,6 +168,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         self.min_speakers = min_speakers
         self.max_speakers = max_speakers
         self.first_channel = first_channel
+        self.embedding_stretch: float | None = None
         self._model = get_segmentation_model(self)
         has_precisions = isinstance(self._model, WavLMSegmentation | ONNXSegmentation)
         if segmentation_dtype is None and has_precisions:
@@ -181,6 +190,14 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         dtype = choose_dtype(embedding_dtype, engine)
         if share_frames and can_share_frames(embedding):
             set_embedding(self, SharedFramesEmbedding(embedding, engine, dtype))
+        if can_stretch(get_embedding(self)):
+            self.embedding_stretch = embedding_stretch or defaults.get("embedding_stretch")
+        elif embedding_stretch is not None:
+            warnings.warn(
+                "`embedding_stretch` is for WeSpeaker ResNets with `share_frames=True`: embeddings "
+                "are computed window by window.",
+                stacklevel=2,
+            )
 
     def _check_segmentation_model(self, has_precisions: bool) -> None:
         if self.median_filter > 1 and not single_specifications(self._model).powerset:
@@ -248,9 +265,34 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         set_segmentation_model(self, self._model.in_precision(dtype))
         self._device_of_view = device
 
-    def get_embeddings(self, *args, **kwargs) -> np.ndarray | None:
-        """Extract embeddings, except for oracle clustering, which does not use them"""
-        return None if self._is_oracle else super().get_embeddings(*args, **kwargs)
+    def get_embeddings(
+        self,
+        file,
+        binary_segmentations: SlidingWindowFeature,
+        exclude_overlap: bool = False,
+        hook: Callable | None = None,
+    ) -> np.ndarray | None:
+        """Extract embeddings, except for oracle clustering, which does not use them
+
+        Returns
+        -------
+        embeddings : (num_chunks, num_speakers, dimension) np.ndarray
+        """
+        if self._is_oracle:
+            return None
+        # while hyper-parameters are optimized, pyannote.audio keeps embeddings from one trial to
+        # the next
+        embedding = get_embedding(self)
+        if self.embedding_stretch is None or self.training or not can_stretch(embedding):
+            return super().get_embeddings(file, binary_segmentations, exclude_overlap, hook)
+        return embed_over_stretches(
+            embedding,
+            lambda segment: self._audio.crop(file, segment, mode="pad")[0],
+            binary_segmentations,
+            self.embedding_stretch,
+            exclude_overlap,
+            hook,
+        )
 
     def __call__(self, file: AudioFile | list[AudioFile], *args: Any, **kwargs: Any) -> Any:
         """Apply the pipeline to one file or several: see `pyannote.audio.Pipeline`"""

@@ -68,11 +68,53 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
             embeddings[speaks.numpy()] = self._embed(waveforms[speaks], masks[speaks])
         return embeddings
 
+    def frames(self, waveforms: Tensor) -> Tensor:
+        """Compute frames, which do not depend on the speaker
+
+        Parameters
+        ----------
+        waveforms : (batch_size, 1, num_samples) torch.Tensor
+
+        Returns
+        -------
+        frames : (batch_size, ..., num_frames) torch.Tensor
+            On the device of the embedding.
+        """
+        with torch.inference_mode():
+            return self._forward_frames(waveforms.to(self.device))
+
+    def pool(self, frames: Tensor, masks: Tensor) -> np.ndarray:
+        """Pool frames over speakers
+
+        Parameters
+        ----------
+        frames : (batch_size, ..., num_frames) torch.Tensor
+        masks : (batch_size, num_mask_frames) torch.Tensor
+
+        Returns
+        -------
+        embeddings : (batch_size, dimension) np.ndarray
+        """
+        with torch.inference_mode():
+            embeddings = self.model_.forward_embedding(frames, weights=masks.to(self.device))
+        return embeddings.cpu().numpy()
+
+    def of_silence(self) -> np.ndarray:
+        """Get the embedding of speakers who are silent
+
+        Returns
+        -------
+        embedding : (1, dimension) np.ndarray
+            NaN if it depends on the waveform.
+        """
+        if self._of_silence is None:
+            return np.full((1, self.dimension), np.nan, np.float32)
+        return self._of_silence
+
     def _embed(self, waveforms: Tensor, masks: Tensor) -> np.ndarray:
         with torch.inference_mode():
             frames = self._shared_frames(waveforms)
-            embeddings = self.model_.forward_embedding(frames, weights=masks.to(self.device))
-        return embeddings.cpu().numpy()
+        return self.pool(frames, masks)
 
     def _embed_silence(self) -> np.ndarray | None:
         """Embed a speaker who is silent all along

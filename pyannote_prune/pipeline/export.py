@@ -286,6 +286,7 @@ def _config(
         params["share_frames"] = settings.share_frames
         params["embedding_engine"] = settings.embedding_engine
         params["embedding_dtype"] = settings.embedding_dtype
+        params["embedding_stretch"] = settings.embedding_stretch
         params["min_clean_ratio"] = settings.min_clean_ratio
         params["constrained_assignment"] = settings.constrained_assignment
     params["median_filter"] = settings.median_filter

@@ -62,6 +62,9 @@ class DiarizationSettings:
     segmentation_engine, embedding_engine : str, optional
         Libraries that compute on CPU: see `DiarizationPipeline`. Default to "auto" in folders with
         a segmentation model in an ONNX file, to PyTorch in others.
+    embedding_stretch : float, optional
+        Longest stretch, in seconds, over which frames of embeddings are computed once: less time,
+        with slightly different embeddings (see `DiarizationPipeline`). Defaults to single windows.
 
     Raises
     ------
@@ -90,6 +93,7 @@ class DiarizationSettings:
     embedding_dtype: str | None = None
     segmentation_engine: str | None = None
     embedding_engine: str | None = None
+    embedding_stretch: float | None = None
 
     def __post_init__(self) -> None:
         check_step(self.segmentation_step)
@@ -98,6 +102,7 @@ class DiarizationSettings:
         check_dtype(self.segmentation_dtype, "segmentation_dtype")
         check_dtype(self.embedding_dtype, "embedding_dtype")
         check_engines(self.segmentation_engine, self.embedding_engine)
+        check_stretch(self.embedding_stretch)
         check_clean_ratio(self.min_clean_ratio)
         # oracle clustering ignores these options
         if self.needs_embeddings:
@@ -129,6 +134,15 @@ def check_step(step: float) -> None:
         raise ValueError(
             "`segmentation_step` must be a share of windows, above 0 and at most 1, found "
             f"{step!r}: pyannote.audio has 0.1."
+        )
+
+
+def check_stretch(duration: float | None) -> None:
+    is_number = isinstance(duration, int | float) and not isinstance(duration, bool)
+    if duration is not None and not (is_number and 0 < duration < float("inf")):
+        raise ValueError(
+            f"`embedding_stretch` must be a duration in seconds, above 0, found {duration!r}: 60 "
+            "takes 100 MB or so, None computes window by window."
         )
 
 
