@@ -12,7 +12,14 @@ from helpers import SHARED, Payload, randomize
 from hypothesis import assume, given, settings
 from strategies import configs
 
-from pyannote_prune import DiarizationSettings, WavLMConfig, WavLMSegmentation, load_diarizen
+from pyannote_prune import (
+    DiarizationSettings,
+    WavLMConfig,
+    WavLMSegmentation,
+    gate,
+    load_diarizen,
+    prune,
+)
 from pyannote_prune.released.diarizen import find_plda, load_settings, write_stand_in
 
 HUB_LAYOUT = SHARED / "fixtures" / "diarizen" / "hub_layout"
@@ -308,3 +315,12 @@ def test_whatever_was_pruned_a_stand_in_computes_the_same(config):
         loaded = load_diarizen(write_stand_in(model, f"{folder}/released"))
     assert loaded.specifications.duration == model.specifications.duration
     torch.testing.assert_close(loaded(waveforms), model(waveforms), rtol=0, atol=1e-6)
+
+
+def test_stand_in_of_a_pruned_head_is_refused(tmp_path):
+    """Which this format cannot describe"""
+    gated = gate(released.random_model(), ["conformer_head"])
+    gated.conformer.conformer_layers[0].self_attn.gate.log_alpha.data[0] = -50.0
+    with pytest.raises(ValueError, match="`model` must have .* a dense Conformer .*pruned Conf"):
+        write_stand_in(prune(gated), tmp_path / "released")
+    assert not (tmp_path / "released").exists()

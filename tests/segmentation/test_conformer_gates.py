@@ -3,9 +3,9 @@
 import pytest
 import torch
 from helpers import CONFORMER, randomize, relative_error, tiny_config, tiny_model
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import conformers
+from strategies import conformers, prunable_conformers
 from torch import nn
 from torchaudio.models import Conformer
 
@@ -53,20 +53,10 @@ def outputs_and_gradient(conformer, inputs):
     return outputs.detach(), gradient
 
 
-@st.composite
-def gated(draw) -> tuple[dict, tuple[str, ...]]:
-    """Any Conformer, dense or pruned already, and units that it has"""
-    head = Head(conformer=draw(conformers()))
-    units = tuple(sorted(draw(st.sets(st.sampled_from(UNITS), min_size=1))))
-    try:
-        head.check_units(units)
-    except ValueError:
-        assume(False)
-    return head.conformer, units
-
-
 @settings(max_examples=60, deadline=None)
-@given(gated(), st.integers(0, 2**31), st.sampled_from([0.5, 3.0, 10.0]), st.booleans())
+@given(
+    prunable_conformers(), st.integers(0, 2**31), st.sampled_from([0.5, 3.0, 10.0]), st.booleans()
+)
 def test_pruned_conformer_matches_gated_one(case, seed, spread, double):
     """Outputs, and gradients with respect to inputs"""
     options, units = case

@@ -5,7 +5,7 @@ import torch
 from helpers import tiny_config
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import heads
+from strategies import heads, prunable_conformers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -56,15 +56,12 @@ def test_operations_are_those_that_pytorch_counts(head):
 
 
 @settings(max_examples=12, deadline=None)
-@given(heads(CONFIG.embed_dim), st.integers(0, 2**31))
-def test_expected_cost_with_saturated_gates_is_the_count(head, seed):
-    units = tuple(HEAD_UNITS)
-    try:
-        head.check_units(units)
-    except ValueError:
-        assume(False)
-    gated = gate(model_with(head), ("head", *units))
-    assert model_cost(gated) == model_cost(model_with(head))
+@given(prunable_conformers(), st.integers(0, 2**31))
+def test_expected_cost_with_saturated_gates_is_the_count(case, seed):
+    options, units = case
+    dense = model_with(Head(conformer=options))
+    gated = gate(dense, ("head", *units))
+    assert model_cost(gated) == model_cost(dense)
     generator = torch.Generator().manual_seed(seed)
     for gates in gates_of(gated):
         gates.settle(torch.rand(gates.num_gates, generator=generator) < 0.3)

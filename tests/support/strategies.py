@@ -6,6 +6,7 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote_prune import WavLMConfig
 from pyannote_prune.segmentation.head import MIXTURES, Head, LinearOptions, LSTMOptions
 from pyannote_prune.segmentation.specifications import PROBLEMS
+from pyannote_prune.segmentation.units import HEAD_UNITS
 from pyannote_prune.wavlm.config import ConvolutionConfig, LayerConfig
 from pyannote_prune.wavlm.presets import GEOMETRY, convolutions
 
@@ -76,6 +77,26 @@ def heads(draw, embed_dim: int) -> Head:
     projection = draw(st.booleans())
     conformer = draw(conformers(8 if projection else embed_dim))
     return Head(mixture=mixture, projection=projection, conformer=conformer, linear=linear)
+
+
+@st.composite
+def prunable_conformers(draw) -> tuple[dict, tuple[str, ...]]:
+    """Any small Conformer of which something is left, and some of the units that it has"""
+    options = draw(conformers())
+    for layer in options.get("layers", ())[:1]:
+        layer["heads"] = max(1, layer["heads"])
+    left = [unit for unit in HEAD_UNITS if has_unit(Head(conformer=options), unit)]
+    units = draw(st.sets(st.sampled_from(left), min_size=1))
+    return Head(conformer=options).conformer, tuple(sorted(units))
+
+
+def has_unit(head: Head, unit: str) -> bool:
+    """Whether a head has units of this kind, which gates can be attached to"""
+    try:
+        head.check_units((unit,))
+    except ValueError:
+        return False
+    return True
 
 
 @st.composite
