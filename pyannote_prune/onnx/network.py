@@ -1,7 +1,7 @@
 """Segmentation model as a function that `torch.export` makes a graph of
 
-The forward pass of the model checks its input, and computes with private operators of PyTorch at
-inference. Here is another one, for any batch size and any length. It calls the modules of the model
+The forward pass of the model checks its input, and computes some weights once at inference. Here is
+another one, for any batch size and any length. It calls the modules of the model
 but for those that cannot be exported, or whose weights can be combined once.
 """
 
