@@ -27,6 +27,8 @@ STEPS = {
 
 TIME_COLUMNS = ("Pipeline", *STEPS.values(), "All (s)", "RTF", "Memory (MB)")
 
+SPEEDS_COLUMNS = (*TIME_COLUMNS, "Speed-up over the first", "Turns that differ (%)")
+
 
 def scores_markdown(results: Mapping[str, Any]) -> str:
     """Make two tables in Markdown, accuracy and time, with the same rows"""
@@ -87,4 +89,20 @@ def diarization_markdown(results: Mapping[str, Any]) -> str:
         + markdown_table(("Step", "pyannote.audio (s)", "pyannote-prune (s)"), rows, num_texts=1)
         + f"\n{results['ratio']:.2f} times faster; outputs are {agree}, embeddings within "
         f"{results['largest_difference_of_embeddings']:.1e}.\n"
+    )
+
+
+def speeds_markdown(results: Mapping[str, Any]) -> str:
+    """Make a table in Markdown: time of each step, with each pipeline"""
+    rows = results["rows"]
+    first = rows[0]["seconds"]
+    lines = [
+        (*_time(row), f"{first / row['seconds']:.1f} x", f"{100 * row['difference']:.1f}")
+        for row in rows
+    ]
+    return (
+        f"{results['machine']}. {results['name']}, {results['duration']:g} s of conversation. Each "
+        f"pipeline has a process of its own; they take turns, and the median of "
+        f"{results['num_rounds']} rounds counts. The last column compares turns with those of the "
+        "first row, as diarization error rates do.\n\n" + markdown_table(SPEEDS_COLUMNS, lines)
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..tables import markdown_table
+
+# batch size, length of windows in seconds, precision
+Case: TypeAlias = tuple[int, float, str]
 
 SPEED_COLUMNS = (
     "Network",
@@ -45,9 +48,38 @@ def speed_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def speed_markdown(results: Mapping[str, Any]) -> str:
     """Make a table in Markdown, with machine, peaks and deviations"""
+    return _with_context(results, markdown_table(SPEED_COLUMNS, speed_rows(results), num_texts=3))
+
+
+def engines_markdown(results: Mapping[str, Any]) -> str:
+    """Make a table in Markdown with one row per network and engine, one column per case
+
+    Times are compared with those of the first row of the same part (encoder, whole model), in the
+    same case.
+    """
+    columns: list[Case] = []
+    lines: dict[tuple[str, str], dict[Case, str]] = {}
+    first: dict[tuple[str, int, float], float] = {}
+    for row in sorted(results["rows"], key=lambda row: (row["batch_size"], row["duration"])):
+        part, size, duration = row["part"], row["batch_size"], row["duration"]
+        seconds = first.setdefault((part, size, duration), row["seconds"])
+        column = (size, duration, row["dtype"])
+        if column not in columns:
+            columns.append(column)
+        cell = f"{1e3 * row['seconds']:.0f} ({seconds / row['seconds']:.1f} x)"
+        lines.setdefault((row["name"], part), {})[column] = cell
+    titles = [f"{size} x {duration:g} s, {dtype} (ms)" for size, duration, dtype in columns]
+    rows = [
+        (f"{name}, {part}", *(found.get(column, "") for column in columns))
+        for (name, part), found in lines.items()
+    ]
+    return _with_context(results, markdown_table(("Network", *titles), rows))
+
+
+def _with_context(results: Mapping[str, Any], table: str) -> str:
+    """Add machine, peaks and deviations to a table"""
     peaks = ", ".join(f"{2 * v / 1e9:.0f} GFLOP/s in {k}" for k, v in results["peak"].items())
-    lines = [f"{results['machine']}. Peak of matrix products: {peaks}.", ""]
-    lines += [markdown_table(SPEED_COLUMNS, speed_rows(results), num_texts=3)]
+    lines = [f"{results['machine']}. Peak of matrix products: {peaks}.", "", table]
     for name, found in results["deviations"].items():
         lines.append(
             f"{name} in bfloat16: log-probabilities within {found['log_probabilities']:.3f} of "
