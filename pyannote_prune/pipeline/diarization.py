@@ -98,11 +98,11 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         once, rather than window by window. For WeSpeaker ResNets with `share_frames`: others ignore
         it, with a warning. Embeddings differ slightly. Defaults to single windows.
     speed : {"exact", "balanced", "fast"}, optional
-        Defaults of engines, precisions and `segmentation_step`. "exact": fastest engines, same
-        results. "balanced": also bfloat16 where it is possible, and windows that advance by a
-        quarter of their length rather than a tenth. "fast": by a half. `min_cluster_size` of
-        agglomerative clustering counts windows: scale it (see
-        `pyannote_prune.pipeline.speed.at_speed`).
+        Defaults of engines, precisions, `segmentation_step` and `embedding_stretch`. "exact":
+        fastest engines, same results. "balanced": also bfloat16 where it is possible, windows that
+        advance by 0.15 of their length rather than a tenth, and stretches of 60 s. "fast": windows
+        that advance by a quarter. `min_cluster_size` of agglomerative clustering counts windows:
+        scale it (see `pyannote_prune.pipeline.speed.at_speed`).
         Defaults to PyTorch in single precision, and to the step of pyannote.audio.
     **kwargs
         See `pyannote.audio.pipelines.SpeakerDiarization`. Besides, `segmentation` can be the path

@@ -13,12 +13,15 @@ from .settings import DiarizationSettings
 FASTEST_ENGINES = {"segmentation_engine": AUTO, "embedding_engine": AUTO}
 IN_BFLOAT16 = {"segmentation_dtype": BFLOAT16, "embedding_dtype": BFLOAT16}
 
-# options of `DiarizationPipeline`. Each window of speech passes once through both networks: time is
-# proportional to their number, hence inversely to the step
+# over longer ones, hardly less would be computed twice
+STRETCHES = {"embedding_stretch": 60.0}
+
+# options of `DiarizationPipeline`. Each window of speech passes once through segmentation: time is
+# proportional to 1 / step. So is that of embeddings that are not computed over stretches
 SPEEDS: dict[str, dict[str, Any]] = {
     "exact": FASTEST_ENGINES,
-    "balanced": {"segmentation_step": 0.25} | FASTEST_ENGINES | IN_BFLOAT16,
-    "fast": {"segmentation_step": 0.5} | FASTEST_ENGINES | IN_BFLOAT16,
+    "balanced": {"segmentation_step": 0.15} | FASTEST_ENGINES | IN_BFLOAT16 | STRETCHES,
+    "fast": {"segmentation_step": 0.25} | FASTEST_ENGINES | IN_BFLOAT16 | STRETCHES,
 }
 
 

@@ -20,7 +20,7 @@ AGGLOMERATIVE = DiarizationSettings(
 
 
 @pytest.mark.parametrize(
-    ("speed", "step", "size"), [("exact", 0.1, 12), ("balanced", 0.25, 5), ("fast", 0.5, 2)]
+    ("speed", "step", "size"), [("exact", 0.1, 12), ("balanced", 0.15, 8), ("fast", 0.25, 5)]
 )
 def test_clusters_are_smaller_where_there_are_fewer_windows(speed, step, size):
     found = at_speed(AGGLOMERATIVE, speed)
@@ -30,6 +30,7 @@ def test_clusters_are_smaller_where_there_are_fewer_windows(speed, step, size):
     assert found.embedding_engine == found.segmentation_engine == "auto"
     bfloat16 = None if speed == "exact" else "bfloat16"
     assert found.embedding_dtype == found.segmentation_dtype == bfloat16
+    assert found.embedding_stretch == (None if speed == "exact" else 60.0)
 
 
 def test_other_parameters_and_sizes_above_zero_are_kept():
@@ -49,6 +50,7 @@ def test_pipeline_has_the_options_that_it_is_not_given(arguments, speed):
     found = DiarizationPipeline(**arguments, speed=speed)
     assert found.segmentation_step == SPEEDS[speed].get("segmentation_step", 0.1)
     assert found.segmentation_dtype == SPEEDS[speed].get("segmentation_dtype")
+    assert found.embedding_stretch == SPEEDS[speed].get("embedding_stretch")
     assert get_embedding(found)._trunk.engine == find_engine()
     given = {"segmentation_step": 0.2, "embedding_engine": "torch"}
     found = DiarizationPipeline(**arguments, **given, speed=speed)

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from ...pipeline.recordings import recordings_of_protocol
+from ..accuracy.diarization import WholeDiarization
 from ..accuracy.experiment import Experiment
-from ..accuracy.report import markdown, plot
+from ..accuracy.figure import plot
+from ..accuracy.report import markdown
 from ..diarization.parts import Parts
 from ..diarization.scores import score_diarization
 from ..diarization.speed import measure_diarization
@@ -72,7 +74,8 @@ def measure_accuracy(
     other = None
     if inputs.other_database is not None and inputs.other_protocol is not None:
         other = (inputs.other_database, inputs.other_protocol)
-    results = Experiment(inputs.voices, folder, out_of_domain=other)(
+    whole = None if inputs.embedding is None else WholeDiarization(inputs.embedding)
+    results = Experiment(inputs.voices, folder, out_of_domain=other, diarization=whole)(
         torch.cuda.device_count() or os.cpu_count() or 1,
         lambda arm, result: report(f"{arm.name} is finished"),
         arms,

@@ -32,6 +32,18 @@ LARGE = ["transformers-large", "large", "large-s80-md"]
 ENGINES_TIMED: dict[str, Any] = {"cases": ON_CPU, "engines": [TORCH, *ENGINES]}
 EXTRAS = ("onnx", "openvino")
 
+ARMS = [
+    "dense",
+    "longer",
+    "gates-80",
+    "gates-90",
+    "gates-95",
+    "paper-90",
+    "scratch-90",
+    "magnitude-layer-90",
+    "whole-80",
+]
+
 TABLES = (
     Table(
         "speed-engines",
@@ -98,12 +110,12 @@ TABLES = (
         "accuracy",
         "pruned models, on simulated conversations",
         "evidence.md",
-        120,
+        180,
         measure_accuracy,
         accuracy_markdown,
-        {"arms": ["dense", "longer", "gates-80", "gates-90", "scratch-80", "scratch-90"]},
+        {"arms": ARMS},
         needs=("voices",),
-        uses=("other_database", "other_protocol"),
+        uses=("other_database", "other_protocol", "embedding"),
     ),
     Table(
         "speed-gpu",
