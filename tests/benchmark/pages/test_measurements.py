@@ -1,12 +1,14 @@
 """What tables of pages are measured with, on small models"""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from helpers import tiny_model
 
 from pyannote_prune import save_checkpoint
+from pyannote_prune.benchmark.accuracy import WholeDiarization
 from pyannote_prune.benchmark.pages import measure_pipelines
 from pyannote_prune.benchmark.pages.inputs import Inputs
 from pyannote_prune.benchmark.pages.measure_pipelines import measure_accuracy, score_speeds
@@ -140,8 +142,9 @@ def test_scores_name_no_folder_of_this_machine(monkeypatch, tmp_path):
     assert str(tmp_path) not in json.dumps(results)
 
 
+@pytest.mark.parametrize("embedding", [None, Path("embedding.onnx")])
 @pytest.mark.parametrize("other", [None, "Other.SpeakerDiarization.All"])
-def test_accuracy_is_that_of_the_experiment(other, monkeypatch, tmp_path):
+def test_accuracy_is_that_of_the_experiment(other, embedding, monkeypatch, tmp_path):
     asked, figures = [], []
 
     class Fake:
@@ -154,10 +157,14 @@ def test_accuracy_is_that_of_the_experiment(other, monkeypatch, tmp_path):
     monkeypatch.setattr(measure_pipelines, "Experiment", Fake)
     monkeypatch.setattr(measure_pipelines, "plot", lambda results, path: figures.append(path))
     database = other and tmp_path / "database.yml"
-    inputs = Inputs(voices=tmp_path, other_database=database, other_protocol=other)
+    inputs = Inputs(
+        voices=tmp_path, other_database=database, other_protocol=other, embedding=embedding
+    )
     folder = tmp_path / "accuracy"
     found = measure_accuracy(inputs, folder, lambda step: None, arms=["dense"])
     assert found == {"groups": ["dense"]}
     out_of_domain = other and (database, other)
-    assert asked == [((tmp_path, folder), {"out_of_domain": out_of_domain})]
+    whole = embedding and WholeDiarization(embedding)
+    options = {"out_of_domain": out_of_domain, "diarization": whole}
+    assert asked == [((tmp_path, folder), options)]
     assert figures == [folder / "der-against-sparsity.png"]
