@@ -100,7 +100,8 @@ def write_scores_of_all(recordings: Sequence[Mapping[str, Any]], folder: Path) -
 
 def rate(metric: DiarizationErrorRate) -> str:
     """Error rate, and how many recordings it is of"""
-    return f"DER {abs(metric):.2%} over {len(metric.results_)} recordings"
+    number = len(metric.results_)
+    return f"DER {abs(metric):.2%} over {number} recording{'' if number == 1 else 's'}"
 
 
 def _write_scores(metric: DiarizationErrorRate, folder: Path) -> list[str]:
