@@ -87,7 +87,7 @@ def test_references_of_other_names_are_said_and_not_scored(exported, database, s
         f"1 of 2 recordings have no score, and are excluded from error rates: one: {message}"
         in output
     )
-    assert "over 1 recordings" in output
+    assert "over 1 recording (" in output
     assert (database.parent / "out" / "one.rttm").is_file()
     scores = (database.parent / "out" / "scores.csv").read_text()
     assert "\ntwo," in scores
@@ -103,7 +103,7 @@ def test_one_file_per_recording_is_wrong_for_that_recording_alone(exported, tmp_
     assert "2 of 3 recordings have no score" in output
     assert re.search(r"two: '.*two.rttm', line 2: it must have a speaker as field 8", output)
     assert 'three: Could not find file "three.rttm"' in output
-    assert "over 1 recordings" in output
+    assert "over 1 recording (" in output
     assert len([*(tmp_path / "data" / "out").glob("*.rttm")]) == 3
 
 

@@ -151,7 +151,7 @@ def test_class_of_pyannote_leaves_out_settings_that_it_lacks(checkpoint, parts, 
 
 
 @pytest.mark.filterwarnings("ignore:This processor has no native bfloat16")
-@pytest.mark.parametrize(("name", "step", "size"), [("exact", 0.1, 12), ("fast", 0.5, 2)])
+@pytest.mark.parametrize(("name", "step", "size"), [("exact", 0.1, 12), ("fast", 0.25, 5)])
 def test_speeds_have_their_step_and_size_of_clusters(checkpoint, parts, name, step, size):
     pipeline = make_pipeline(Parts(str(checkpoint), parts / "embedding"), VARIANTS[name])
     assert pipeline.segmentation_step == step
