@@ -6,15 +6,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
 from ..benchmark.speed.experiment import measure_speed, measure_training
 from ..benchmark.speed.report import speed_markdown, training_markdown
+from ..benchmark.speed.subjects import supported_dtypes
 from ..files.folders import write_json, write_text
-from ..wavlm.inference.bfloat16 import supports_bfloat16
 
 MODELS = ["transformers-base", "base", "base-s80-md"]
 Device = Annotated[str, typer.Option(help="Device to measure: cpu, cuda, cuda:1...")]
@@ -116,18 +115,13 @@ def speed(
             models or MODELS,
             cases,
             [one.value for one in part],
-            [one.value for one in dtype or dtypes_of(device)],
+            [one.value for one in dtype] if dtype else supported_dtypes(device),
             device,
             rounds,
             status.update,
             [one.value for one in engine],
         )
     write(results, speed_markdown(results), output / "speed", console)
-
-
-def dtypes_of(device: str) -> list[Dtype]:
-    """List the precisions that a device supports"""
-    return [*Dtype] if supports_bfloat16(torch.device(device)) else [Dtype.float32]
 
 
 def write(results: dict[str, Any], text: str, path: Path, console: Console):

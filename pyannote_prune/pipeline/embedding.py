@@ -128,8 +128,7 @@ class SharedFramesEmbedding(PyannoteAudioPretrainedSpeakerEmbedding):
         waveforms = torch.randn(2, 1, self.sample_rate // 2, generator=generator)
         with torch.inference_mode():
             frames = self.model_.forward_frames(waveforms.to(self.device))
-            masks = torch.zeros(2, frames.shape[-1], device=self.device)
-            embeddings = self.model_.forward_embedding(frames, weights=masks).cpu().numpy()
+        embeddings = self.pool(frames, torch.zeros(2, frames.shape[-1]))
         is_constant = np.array_equal(embeddings[0], embeddings[1], equal_nan=True)
         return embeddings[:1] if is_constant else None
 

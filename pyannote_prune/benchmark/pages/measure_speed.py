@@ -9,14 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...onnx.deviation import measure_deviation
 from ...onnx.save import save_onnx
 from ...segmentation.checkpoint import load_checkpoint
-from ...wavlm.inference.bfloat16 import supports_bfloat16
 from ..speed.experiment import measure_speed, measure_training
-from ..speed.subjects import DTYPES, YARDSTICKS
+from ..speed.subjects import YARDSTICKS, supported_dtypes
 from .inputs import Inputs
 
 Report = Callable[[str], None]
@@ -91,8 +88,3 @@ def measure_precisions(
             deviation = asdict(measure_deviation(model, path))
             rows.append({"dtype": dtype, "bytes": path.stat().st_size, **deviation})
     return {"model": inputs.checkpoint.name, "rows": rows}
-
-
-def supported_dtypes(device: str) -> list[str]:
-    """List the precisions that a device supports"""
-    return [*DTYPES] if supports_bfloat16(torch.device(device)) else ["float32"]

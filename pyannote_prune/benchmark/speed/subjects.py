@@ -20,6 +20,7 @@ from ...segmentation.model import WavLMSegmentation
 from ...segmentation.specifications import powerset_specifications
 from ...wavlm.config import WavLMConfig
 from ...wavlm.cost import cost
+from ...wavlm.inference.bfloat16 import supports_bfloat16
 from ...wavlm.presets import PRESETS
 from .engines import compile_graph, dtypes_of, installed_engines, open_file
 
@@ -54,6 +55,11 @@ class Subject:
     @property
     def label(self) -> str:
         return f"{self.name} {self.part} {self.dtype}"
+
+
+def supported_dtypes(device: str) -> list[str]:
+    """List the precisions that a device supports"""
+    return [*DTYPES] if supports_bfloat16(torch.device(device)) else ["float32"]
 
 
 def load(name: str) -> WavLMSegmentation | transformers.WavLMModel | ONNXSegmentation:

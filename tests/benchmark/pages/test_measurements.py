@@ -30,7 +30,7 @@ def test_parts_are_timed_one_after_the_other(tmp_path, monkeypatch):
     """Encoders of `transformers` are no models"""
     monkeypatch.setattr("pyannote_prune.benchmark.speed.measure.SIDE", 64)
     monkeypatch.setattr(
-        "pyannote_prune.benchmark.pages.measure_speed.supports_bfloat16", lambda device: False
+        "pyannote_prune.benchmark.speed.subjects.supports_bfloat16", lambda device: False
     )
     monkeypatch.setitem(YARDSTICKS, "dense", "tiny")
     load = experiment.load

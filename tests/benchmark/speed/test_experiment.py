@@ -169,7 +169,7 @@ def test_training_is_compared_with_three_passes(monkeypatch):
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 def test_bfloat16_is_measured_where_it_is_known(tiny, known, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "pyannote_prune.cli.benchmark_speed.supports_bfloat16", lambda device: known
+        "pyannote_prune.benchmark.speed.subjects.supports_bfloat16", lambda device: known
     )
     command = ["benchmark", "speed", tiny, "--batch", "1", "--window", "1", "--rounds", "1"]
     result = CliRunner().invoke(app, [*command, "--output", str(tmp_path)])
