@@ -1,4 +1,4 @@
-"""Distillation and pruning in one process or two, started by `test_distributed.py`"""
+"""Pruning, or training with a teacher, in one process or two, for `test_distributed.py`"""
 
 import logging
 import os
@@ -10,11 +10,12 @@ warnings.filterwarnings("ignore")
 
 import lightning
 import torch
-from helpers import tiny_config, tiny_model
+from helpers import CONFORMER, tiny_config, tiny_model
 from pyannote.database import FileFinder, registry
 
 import pyannote_prune.training.task
-from pyannote_prune import DistillationPruning, gate
+from pyannote_prune import DistillationPruning, gate, prune
+from pyannote_prune.pruning.teacher import DiarizationWithTeacher
 from pyannote_prune.training.clipping import PercentileGradientClipping
 from pyannote_prune.training.non_finite import SkipNonFinite
 
@@ -24,7 +25,7 @@ BATCH_SIZE, NUM_STEPS = 8, 6
 DAMAGED = 3 * BATCH_SIZE + 1
 
 
-class SharedBatches(DistillationPruning):
+class SharedBatches:
     """Split the batches of a single process between processes"""
 
     def train__iter__(self):
@@ -36,9 +37,22 @@ class SharedBatches(DistillationPruning):
                     chunk["X"][0, 100] = float("nan")
                 yield chunk
 
+    def task_loss(self, scores, batch):
+        # pyannote.audio's powersets count in single precision, whatever the precision of training
+        self.model.powerset.float()
+        return super().task_loss(scores, batch)
+
     def val__len__(self):
         # two processes cannot have as many
         return 2 * (super().val__len__() // 2) - 1
+
+
+class SharedPruning(SharedBatches, DistillationPruning):
+    """Pruning, with batches of a single process"""
+
+
+class SharedTeaching(SharedBatches, DiarizationWithTeacher):
+    """Training with a teacher, with batches of a single process"""
 
 
 def same_gates(seed: int, rank: int, epoch: int, batch_idx: int) -> int:
@@ -61,27 +75,34 @@ def main():
     said = Warnings()
     logging.getLogger("pyannote_prune.training.non_finite").addHandler(said)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    database, protocol, output, devices = sys.argv[1:]
+    database, protocol, output, devices, name = sys.argv[1:]
     devices = int(devices)
     registry.load_database(database)
     pyannote_prune.training.resume.step_seed = same_gates
 
     lightning.seed_everything(0, verbose=False)
+    # a head in training mode computes the same for half a batch
+    CONFORMER.update(use_group_norm=True, dropout=0.0)
     # double precision: AdamW would amplify rounding errors
     dropouts = ("projection_dropout", "dropout", "attention_dropout")
     teacher = tiny_model(tiny_config(**dict.fromkeys(dropouts, 0.0)), duration=2.0).double()
+    options = {
+        "duration": 2.0,
+        "max_speakers_per_chunk": 3,
+        "batch_size": BATCH_SIZE // devices,
+        "num_workers": 0,
+        "teacher": teacher,
+    }
+    found = registry.get_protocol(protocol, preprocessors={"audio": FileFinder()})
     student = gate(teacher)
-    student.task = SharedBatches(
-        registry.get_protocol(protocol, preprocessors={"audio": FileFinder()}),
-        duration=2.0,
-        max_speakers_per_chunk=3,
-        batch_size=BATCH_SIZE // devices,
-        num_workers=0,
-        teacher=teacher,
-        target_sparsity=0.5,
-        warm_up_epochs=1,
-        output_weight=0.5,
-    )
+    if name == "pruning":
+        weights = {"output_weight": 0.5, "task_weight": 0.3}
+        student.task = SharedPruning(
+            found, target_sparsity=0.5, warm_up_epochs=1, **weights, **options
+        )
+    else:
+        student = prune(student, 0.5)
+        student.task = SharedTeaching(found, teacher_weight=0.5, **options)
     skip = SkipNonFinite(maximum=1)
     options = {
         "accelerator": "cpu",

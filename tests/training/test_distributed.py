@@ -44,14 +44,45 @@ def database(tmp_path_factory) -> Path:
     return generate_conversations(tmp_path_factory.mktemp("conversations"))
 
 
-def test_two_processes_compute_what_one_does(database, tmp_path):
+# names of what each task changes, of what it logs in steps, and of what it logs in validations
+PRUNING = (
+    {"weight", "log_alpha", "lambda1", "lambda2"},
+    {
+        "loss/distillation",
+        "loss/output",
+        "loss/task",
+        "sparsity/expected",
+        "sparsity/target",
+        "lambda/1",
+        "lambda/2",
+    },
+    {
+        "loss/distillation/val",
+        "loss/output/val",
+        "loss/task/val",
+        "loss/total/val",
+        "sparsity/expected/val",
+    },
+)
+TEACHING = ({"weight"}, {"loss/output", "loss/train"}, set())
+# what a process logs of its own samples
+SEEN_BY_ONE = {"loss/distillation", "loss/output", "loss/task", "loss/train"}
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [("pruning", PRUNING), ("teaching", TEACHING)],
+    ids=["pruning", "teaching"],
+)
+def test_two_processes_compute_what_one_does(database, tmp_path, task, names):
     """Gates, multipliers and weights are the same in both, and those of the same batches in one
 
     One sample of one process is not finite: both leave that step out, and that one names files.
     """
+    expected_changes, steps, validations = names
     script = HERE / "ddp_script.py"
     for name, devices in (("pair", 2), ("single", 1)):
-        run(script, database, "Generated.SpeakerDiarization.Mini", tmp_path / name, devices)
+        run(script, database, "Generated.SpeakerDiarization.Mini", tmp_path / name, devices, task)
     first, second, single = (
         torch.load(tmp_path / name) for name in ("pair.0", "pair.1", "single.0")
     )
@@ -64,7 +95,7 @@ def test_two_processes_compute_what_one_does(database, tmp_path):
     ):
         assert ("on files of another process" in said) is not is_named
         assert (".wav: left out" in said) is is_named
-    assert {"sparsity/expected", "lambda/1", "gradient/norm"} <= single["logged"].keys()
+    assert {*steps, "gradient/norm"} <= single["logged"].keys()
     changed = set()
     for key, value in single["after"].items():
         assert torch.equal(first["after"][key], second["after"][key]), key
@@ -72,18 +103,12 @@ def test_two_processes_compute_what_one_does(database, tmp_path):
         # multipliers are attached when training starts
         if key not in single["before"] or not torch.equal(value, single["before"][key]):
             changed.add(key.rsplit(".", 1)[-1])
-    assert {"weight", "log_alpha", "lambda1", "lambda2"} <= changed
-    for name in ("sparsity/expected", "sparsity/target", "lambda/1", "lambda/2", "gradient/norm"):
+    assert expected_changes <= changed
+    for name in {"gradient/norm", *steps} - SEEN_BY_ONE:
         assert first["logged"][name] == second["logged"][name], name
         assert first["logged"][name] == pytest.approx(single["logged"][name], rel=1e-9), name
     # what is monitored is the mean over all samples, of which there is an odd number
-    names = {
-        "loss/val",
-        "loss/distillation/val",
-        "loss/total/val",
-        "DiarizationErrorRate",
-        "sparsity/expected/val",
-    }
+    names = {"loss/val", "DiarizationErrorRate", *validations}
     assert names <= single["validated"].keys()
     for name in names:
         assert first["validated"][name] == second["validated"][name], name
