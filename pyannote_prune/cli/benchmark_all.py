@@ -14,8 +14,11 @@ from ..benchmark.pages.marks import update_pages
 from ..benchmark.pages.run import Planned, hours, make_plan, measure_tables
 from ..benchmark.pages.table import choose_tables
 from ..benchmark.pages.tables import TABLES
+from ..data.simulation.speakers import select_speakers
+from ..data.simulation.voices import find_voices
 from .apply import Subset
 from .errors import console, errors, is_expected, print_line
+from .voices import TEST_SPEAKERS
 
 
 def measure_all(
@@ -31,6 +34,7 @@ def measure_all(
             file_okay=False,
         ),
     ] = None,
+    test_speakers: Annotated[list[str] | None, TEST_SPEAKERS] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Trained checkpoint of this package.", dir_okay=False)
     ] = None,
@@ -97,8 +101,16 @@ def measure_all(
         if not changed:
             print_line("Nothing to change")
         return
+    names: tuple[str, ...] = ()
+    if test_speakers:
+        if voices is None:
+            raise ValueError(
+                f"`--test-speakers` needs `--voices`, found {test_speakers[0]!r} alone: give both."
+            )
+        names = select_speakers(test_speakers, find_voices(voices))
     inputs = Inputs(
         voices,
+        names,
         checkpoint,
         segmentation,
         embedding,

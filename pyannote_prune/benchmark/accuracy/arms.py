@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ METHODS = {
     "longer": "dense, trained again",
     "gates": "fine-tuned, then pruned",
     "gradient": "idem, convolutions by a tenth of the gradient",
+    "hidden": "idem, hidden states alone",
     "paper": "idem, as in the paper",
     "whole": "fine-tuned, then pruned, with its head",
     "scratch": "same structure, from scratch",
@@ -31,6 +33,7 @@ PAIRS = (
     ("gates-90", "longer"),
     ("gates-80", "paper-80"),
     ("gates-90", "paper-90"),
+    ("gates-90", "hidden-90"),
     ("gates-90", "gradient-90"),
     ("gates-80", "scratch-80"),
     ("gates-90", "scratch-90"),
@@ -90,8 +93,20 @@ class Arm:
         return Arm("pretrained" if self.method in ("dense", "early") else "dense", self.seed)
 
 
-# weights of ours, besides those of hidden states
-DECISIONS = {"output_weight": 1.0, "task_weight": 0.5, "teacher_weight": 0.5}
+# options of stages of ours: decisions are learnt besides hidden states, and the model is pruned in
+# half the steps of the paper's recipe, to be trained for longer
+OURS: dict[str, dict[str, Any]] = {
+    "prune": {
+        "max_epochs": 6,
+        "warm_up_epochs": 3,
+        "gate_learning_rate": 2e-1,
+        "multiplier_learning_rate": 3e-1,
+        "output_weight": 1.0,
+        "task_weight": 1.0,
+    },
+    "distil": {"max_epochs": 0},
+    "train": {"max_epochs": 18},
+}
 
 
 @dataclass(frozen=True)
@@ -126,11 +141,10 @@ class Scale:
     epoch : int
         Number of steps between two validations.
     pretrain, fine_tune, prune, warm_up, distil, train : int
-        Number of epochs of each stage. The warm-up is part of `prune`.
-    decisions : dict of float
-        Weights of the teacher's decisions and of references where methods of ours prune:
-        "output_weight" and "task_weight" while WavLM is pruned and distilled, "teacher_weight" when
-        the pruned model is trained. The paper has none of them.
+        Number of epochs of each stage, as in the paper. The warm-up is part of `prune`.
+    ours : dict of dict
+        Options of the stages "prune", "distil" and "train" where methods of ours differ from the
+        paper. In all, they have as many epochs.
     learning_rate, gate_learning_rate, multiplier_learning_rate : float
         Learning rates of all weights, of gates, and of the multipliers of the sparsity penalty.
         Models are not pretrained: learning rates are larger than in the paper.
@@ -153,7 +167,7 @@ class Scale:
     conformer: dict[str, Any]
     num_long: int = 10
     long_durations: tuple[float, ...] = (120.0, 180.0, 240.0)
-    decisions: dict[str, float] = field(default_factory=lambda: dict(DECISIONS))
+    ours: dict[str, dict[str, Any]] = field(default_factory=lambda: deepcopy(OURS))
     speeds: tuple[float, ...] = (0.8, 1.0, 1.25)
     snr: tuple[float, float] = (20.0, 40.0)
     duration: float = 4.0
@@ -230,6 +244,7 @@ FULL = Scale(
     sparsities={
         "gates": {0.8: 3, 0.9: 3, 0.5: 3, 0.7: 1, 0.95: 3},
         "gradient": {0.9: 3},
+        "hidden": {0.9: 3},
         "paper": {0.8: 3, 0.9: 3},
         "whole": {0.8: 3},
         "scratch": {0.8: 3, 0.9: 3},

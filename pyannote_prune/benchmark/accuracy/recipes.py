@@ -11,9 +11,11 @@ from .arms import MAX_SPEAKERS, ONE_SHOT, Arm, Scale
 
 STAGES = ("fine_tune", "prune", "distil", "train")
 
-# methods of ours: besides hidden states, the student has decisions to learn. The teacher of "early"
-# has none, and what is not pruned by gates has no teacher
-WITH_DECISIONS = ("gates", "gradient", "whole")
+# methods whose stages are ours (see `Scale.ours`)
+OURS = ("gates", "gradient", "whole", "hidden")
+
+# weights of decisions, which one of them leaves out
+DECISIONS = ("output_weight", "task_weight", "teacher_weight")
 
 # options of pruning by method, other than the default ones of recipes
 PRUNING: dict[str, dict[str, Any]] = {
@@ -109,10 +111,12 @@ def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
     found["prune"]["warm_up_epochs"] = scale.warm_up
     found["prune"]["gate_learning_rate"] = scale.gate_learning_rate
     found["prune"]["multiplier_learning_rate"] = scale.multiplier_learning_rate
-    if arm.method in WITH_DECISIONS:
-        weights = dict(scale.decisions)
-        teacher = {key: weights.pop(key) for key in ("teacher_weight",) if key in weights}
-        found["prune"] |= weights
-        found["distil"] |= weights
-        found["train"] |= teacher
+    if arm.method in OURS:
+        for name, options in scale.ours.items():
+            found[name] |= options
+    if arm.method == "hidden":
+        found = {
+            name: {key: value for key, value in stage.items() if key not in DECISIONS}
+            for name, stage in found.items()
+        }
     return found

@@ -23,6 +23,8 @@ class Inputs:
     ----------
     voices : Path, optional
         Recordings of single speakers (see `pyannote_prune.data.simulation`).
+    test_speakers : tuple of str, optional
+        Names of speakers for tests alone: see `Simulation`.
     checkpoint : Path, optional
         Trained model of this package.
     segmentation, embedding, plda, threshold, min_cluster_size : optional
@@ -43,6 +45,7 @@ class Inputs:
     """
 
     voices: Path | None = None
+    test_speakers: tuple[str, ...] = ()
     checkpoint: Path | None = None
     segmentation: str | None = None
     embedding: Path | None = None

@@ -74,14 +74,28 @@ def measure_accuracy(
     other = None
     if inputs.other_database is not None and inputs.other_protocol is not None:
         other = (inputs.other_database, inputs.other_protocol)
-    whole = None if inputs.embedding is None else WholeDiarization(inputs.embedding)
-    results = Experiment(inputs.voices, folder, out_of_domain=other, diarization=whole)(
+    experiment = Experiment(
+        inputs.voices,
+        folder,
+        out_of_domain=other,
+        test_speakers=inputs.test_speakers,
+        diarization=_whole_diarization(inputs),
+    )
+    results = experiment(
         torch.cuda.device_count() or os.cpu_count() or 1,
         lambda arm, result: report(f"{arm.name} is finished"),
         arms,
     )
     plot(results, folder / "der-against-sparsity.png")
     return results
+
+
+def _whole_diarization(inputs: Inputs) -> WholeDiarization | None:
+    if inputs.embedding is None:
+        return None
+    given = {"threshold": inputs.threshold, "min_cluster_size": inputs.min_cluster_size}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    return WholeDiarization(inputs.embedding, **options)
 
 
 def accuracy_markdown(results: Any) -> str:

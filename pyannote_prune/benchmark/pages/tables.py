@@ -115,7 +115,14 @@ TABLES = (
         accuracy_markdown,
         {"arms": ARMS},
         needs=("voices",),
-        uses=("other_database", "other_protocol", "embedding"),
+        uses=(
+            "test_speakers",
+            "other_database",
+            "other_protocol",
+            "embedding",
+            "threshold",
+            "min_cluster_size",
+        ),
     ),
     Table(
         "speed-gpu",

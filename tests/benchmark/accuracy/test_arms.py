@@ -7,7 +7,7 @@ import pytest
 
 from pyannote_prune.benchmark.accuracy import FULL, SMALL, Arm, Scale
 from pyannote_prune.benchmark.accuracy.arms import PAIRS
-from pyannote_prune.benchmark.accuracy.recipes import recipe, stages
+from pyannote_prune.benchmark.accuracy.recipes import DECISIONS, recipe, stages
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.wavlm.config import WavLMConfig
 
@@ -34,6 +34,7 @@ def test_full_experiment_has_the_arms_that_were_asked_for():
         "paper-80",
         "paper-90",
         "gradient-90",
+        "hidden-90",
         "magnitude-80",
         "magnitude-90",
         "magnitude-layer-80",
@@ -87,24 +88,28 @@ def test_some_arms_come_with_what_they_need():
         FULL.arms(["gates-80", "gates-85"])
 
 
-def test_the_paper_has_its_own_recipe_and_ours_has_decisions():
+def test_the_paper_has_its_own_recipe_and_ours_has_other_stages():
     """In all else, they are the same"""
-    weights = {"output_weight": 1.0, "task_weight": 0.5, "teacher_weight": 0.25}
-    scale, start = replace(FULL, decisions=weights), (Path("database.yml"), Path("model.ckpt"))
-    ours, paper, gradient = (
-        recipe(Arm(method, 1, 0.9), scale, *start) for method in ("gates", "paper", "gradient")
+    weights = {"output_weight": 1.0, "task_weight": 0.5}
+    length = {"max_epochs": FULL.prune - 3, "warm_up_epochs": 2}
+    end = {"max_epochs": FULL.train + 3, "teacher_weight": 0.25}
+    scale = replace(FULL, ours={"prune": length | weights, "train": end})
+    ours, paper, gradient, hidden = (
+        recipe(Arm(method, 1, 0.9), scale, Path("database.yml"), Path("model.ckpt"))
+        for method in ("gates", "paper", "gradient", "hidden")
     )
     assert "extractor_gradient" not in ours["pruning"]
     assert paper["pruning"].pop("extractor_gradient") == 0.1
     assert gradient["pruning"].pop("extractor_gradient") == 0.1
     assert gradient == ours
-    for name in ("prune", "distil"):
-        stage = ours["stages"][name]
-        assert (stage.pop("output_weight"), stage.pop("task_weight")) == (1.0, 0.5)
-        assert "teacher_weight" not in stage
-    assert ours["stages"]["train"].pop("teacher_weight") == 0.25
+    prune, train = ours["stages"]["prune"], ours["stages"]["train"]
+    assert (prune.pop("output_weight"), prune.pop("task_weight")) == (1.0, 0.5)
+    assert train.pop("teacher_weight") == 0.25
+    assert hidden == ours
+    prune |= {"max_epochs": FULL.prune, "warm_up_epochs": FULL.warm_up}
+    train["max_epochs"] = FULL.train
     assert paper == ours
     # whatever has no teacher that diarizes learns from references alone
     for method in ("early", "scratch", "magnitude", "magnitude-layer", "longer"):
         found = stages(Arm(method, 1, 0.9), scale)
-        assert not any(key in weights for stage in found.values() for key in stage), method
+        assert not any(key in DECISIONS for stage in found.values() for key in stage), method

@@ -158,13 +158,22 @@ def test_accuracy_is_that_of_the_experiment(other, embedding, monkeypatch, tmp_p
     monkeypatch.setattr(measure_pipelines, "plot", lambda results, path: figures.append(path))
     database = other and tmp_path / "database.yml"
     inputs = Inputs(
-        voices=tmp_path, other_database=database, other_protocol=other, embedding=embedding
+        voices=tmp_path,
+        test_speakers=("Ann",),
+        other_database=database,
+        other_protocol=other,
+        embedding=embedding,
+        threshold=0.6,
     )
     folder = tmp_path / "accuracy"
     found = measure_accuracy(inputs, folder, lambda step: None, arms=["dense"])
     assert found == {"groups": ["dense"]}
     out_of_domain = other and (database, other)
-    whole = embedding and WholeDiarization(embedding)
-    options = {"out_of_domain": out_of_domain, "diarization": whole}
+    whole = embedding and WholeDiarization(embedding, threshold=0.6)
+    options = {
+        "out_of_domain": out_of_domain,
+        "test_speakers": ("Ann",),
+        "diarization": whole,
+    }
     assert asked == [((tmp_path, folder), options)]
     assert figures == [folder / "der-against-sparsity.png"]

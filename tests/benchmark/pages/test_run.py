@@ -159,6 +159,7 @@ def test_command_says_what_it_did_not_measure(run, calls):
 def test_tables_that_are_asked_for_must_be_possible(run, calls):
     assert "`--table two` needs --voices" in run("--table", "one", "--table", "two", code=1)
     assert "found 'on' (did you mean 'one'" in run("--table", "on", code=1)
+    assert "`--test-speakers` needs `--voices`" in run("--test-speakers", "Ann", code=1)
     assert calls == []
 
 
