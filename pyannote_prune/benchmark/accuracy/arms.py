@@ -9,18 +9,18 @@ from typing import Any
 
 # method: description in tables
 METHODS = {
-    "dense": "pretrained, fine-tuned, dense",
-    "longer": "dense, trained again",
-    "gates": "fine-tuned, then pruned",
-    "gradient": "idem, convolutions by a tenth of the gradient",
-    "hidden": "idem, hidden states alone",
-    "paper": "idem, as in the paper",
-    "whole": "fine-tuned, then pruned, with its head",
-    "scratch": "same structure, from scratch",
-    "magnitude": "one-shot magnitude",
-    "magnitude-layer": "one-shot magnitude, each layer alike",
+    "dense": "dense",
+    "longer": "dense, trained as long",
+    "gates": "pruned by our recipe",
+    "gradient": "ours, convolutions by a tenth of the gradient",
+    "hidden": "ours, hidden states alone",
+    "paper": "pruned by the recipe of the paper",
+    "whole": "pruned by our recipe, head included",
+    "scratch": "same structure as ours, from scratch",
+    "magnitude": "pruned by magnitude",
+    "magnitude-layer": "pruned by magnitude, each layer alike",
     "early": "pruned as in the paper, then fine-tuned",
-    "pretrained": "pretrained, dense",
+    "pretrained": "pretrained",
 }
 
 # methods that prune by magnitude, at once

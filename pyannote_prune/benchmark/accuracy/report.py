@@ -25,7 +25,6 @@ COLUMNS = (
     "Off target",
     "Seeds",
     "Parameters",
-    "MACs / s",
     "RTF",
     "DER",
     "Missed",
@@ -45,7 +44,7 @@ WHOLE_COLUMNS = (
     "True",
     "Mean error of number",
 )
-PAIR_COLUMNS = ("Arm", "minus", "Test", "Seeds", "Difference of DER", "Excludes 0")
+PAIR_COLUMNS = ("Arm", "Minus", "Test", "Seeds", "Difference of DER", "Excludes 0")
 
 
 def groups(results: Mapping[str, Any], test: str = "test") -> dict[str, list[dict[str, Any]]]:
@@ -97,9 +96,12 @@ def off_target(arm: Mapping[str, Any]) -> float:
     return arm[key] - arm["sparsity"]
 
 
-def title_of(arm: Mapping[str, Any]) -> str:
-    title = METHODS[arm["method"]]
-    return f"{title} ({arm['sparsity']:.0%} of MACs)" if arm["objective"] == "macs" else title
+def title_of(arm: Mapping[str, Any], with_sparsity: bool = False) -> str:
+    """Name an arm, whatever its seed"""
+    title, share = METHODS[arm["method"]], f"{100 * arm['sparsity']:g} %"
+    if arm["objective"] == "macs":
+        return f"{title} ({share} of MACs)"
+    return f"{title}, {share}" if with_sparsity and arm["sparsity"] else title
 
 
 def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -122,7 +124,6 @@ def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 f"{100 * worst:+.2f}" if arms[0]["sparsity"] else "",
                 str(len(arms)),
                 f"{statistics.mean(arm['parameters'] for arm in arms):,.0f}",
-                f"{statistics.mean(arm['macs_per_second'] for arm in arms) / 1e6:.1f} M",
                 f"{results['real_time_factors'][group]:.4f}",
                 *_rates(arms, "test"),
                 spread(other) if other else "",
@@ -162,7 +163,8 @@ def pair_rows(
                 bound = compare(found, first, second, test)
                 seeds = str(bound.num_seeds) if bound.num_seeds > 1 else "1 (conversations only)"
                 clear = "yes" if bound.excludes_zero else "no"
-                table.append((first, second, name, seeds, points(bound, sign="+"), clear))
+                titles = (title_of(found[group][0], True) for group in (first, second))
+                table.append((*titles, name, seeds, points(bound, sign="+"), clear))
     return table
 
 
@@ -204,7 +206,7 @@ def rich_tables(results: Mapping[str, Any]) -> list[Table]:
     for title, columns, cells in _tables(results):
         table = Table(title=title)
         for name in columns:
-            is_text = name in ("Arm", "minus", "Test")
+            is_text = name in ("Arm", "Minus", "Test")
             table.add_column(name, justify="left" if is_text else "right")
         for row in cells:
             table.add_row(*row)

@@ -83,12 +83,12 @@ def test_one_row_per_group_with_mean_and_interval(results):
     assert len(table) == len({arm.group for arm in FULL.arms()} - {"pretrained"})
     assert all(len(row) == len(COLUMNS) for row in table)
     dense = dict(zip(COLUMNS, table[0], strict=True))
-    assert dense["Arm"] == "pretrained, fine-tuned, dense"
+    assert dense["Arm"] == "dense"
     assert (dense["Seeds"], dense["Missed"], dense["Off target"]) == ("3", "5.0", "")
     bound = interval(errors_of(groups(results)["dense"], "test"))
     assert dense["DER"] == f"12.0 [{100 * bound.low:.1f}, {100 * bound.high:.1f}]"
     macs = [dict(zip(COLUMNS, row, strict=True)) for row in table if "MACs" in row[0]]
-    assert [row["Arm"] for row in macs] == ["fine-tuned, then pruned (80% of MACs)"]
+    assert [row["Arm"] for row in macs] == ["pruned by our recipe (80 % of MACs)"]
     # 72 % of MACs where 80 % were asked for
     assert [(row["MACs removed"], row["Off target"]) for row in macs] == [("72.0 %", "-8.00")]
     assert [row[-1] for row in table].count("40.0 ± 0.0") == 1
@@ -113,6 +113,8 @@ def test_differences_are_paired(results):
     # by 5 points for each seed and conversation
     assert table[0]["Difference of DER"] == "-5.0 [-5.0, -5.0]"
     assert table[0]["Excludes 0"] == "yes"
+    names = ("pruned by our recipe, 90 %", "same structure as ours, from scratch, 90 %")
+    assert (table[0]["Arm"], table[0]["Minus"]) == names
     # seed 1 alone is there for 70 %
     assert table[1]["Seeds"] == "1 (conversations only)"
 
