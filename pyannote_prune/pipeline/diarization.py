@@ -159,7 +159,11 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         check_engines(segmentation_engine, embedding_engine, is_file=is_onnx(path))
         if path is not None:
             kwargs["segmentation"] = (
-                ONNXSegmentation(path, engine=segmentation_engine or DEFAULT)
+                self._open_onnx(
+                    path,
+                    segmentation_engine or DEFAULT,
+                    segmentation_dtype or defaults.get("segmentation_dtype"),
+                )
                 if is_onnx(path)
                 else load_checkpoint(path)
             )
@@ -198,6 +202,12 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
                 "are computed window by window.",
                 stacklevel=2,
             )
+
+    @staticmethod
+    def _open_onnx(path: Path, engine: str, dtype: str | None) -> ONNXSegmentation:
+        """Open an ONNX file in the precision of segmentation on CPU: see `_set_precision`"""
+        is_possible = supports_bfloat16(torch.device("cpu"))
+        return ONNXSegmentation(path, engine=engine, dtype=dtype if is_possible else None)
 
     def _check_segmentation_model(self, has_precisions: bool) -> None:
         if self.median_filter > 1 and not single_specifications(self._model).powerset:
