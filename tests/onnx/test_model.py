@@ -269,7 +269,7 @@ def test_pipelines_in_bfloat16_open_their_file_once(
     """Whether or not engine and processor have that precision"""
     if engine == "openvino":
         pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
-    for name in ("onnx.engines", "pipeline.diarization"):
+    for name in ("onnx.engines", "pipeline.diarization", "pipeline.segmentation_file"):
         monkeypatch.setattr(f"pyannote_prune.{name}.supports_bfloat16", lambda device: known)
     opened, make = [], ENGINES_OF_FILES[engine]
     monkeypatch.setitem(
