@@ -153,7 +153,7 @@ class ONNXSegmentation(Model):
         return torch.from_numpy(np.concatenate(scores)).to(waveforms.device)
 
     def in_precision(self, dtype: torch.dtype | None) -> ONNXSegmentation:
-        """Open the same file with operations in another precision
+        """Open the same file with operations in another precision, or return this model
 
         Parameters
         ----------
@@ -161,6 +161,8 @@ class ONNXSegmentation(Model):
             None for single precision.
         """
         name = None if dtype is None else str(dtype).removeprefix("torch.")
+        if name == self.inference_dtype:
+            return self
         return ONNXSegmentation(self.path, self.num_threads, self.engine, name)
 
     def _engine(self, device: str) -> Engine:

@@ -235,6 +235,7 @@ def _description(
         embedding = "in this folder" if "embedding" in copied else f"that of {_link(hub_id)}"
     rows = {
         "made from": "not known" if origin.source is None else _link(origin.source),
+        "distilled from": ", ".join(map(_link, origin.teachers)),
         "trained on (protocols)": ", ".join(f"`{name}`" for name in origin.training) or "not known",
         "parameters of WavLM": f"{facts.parameters:,}",
         "MACs per second of audio": f"{facts.macs_per_second:,}",
@@ -244,7 +245,7 @@ def _description(
         "clustering": settings.clustering,
         "speaker embedding": embedding,
     }
-    return _table("## Model", ("", ""), [*rows.items()])
+    return _table("## Model", ("", ""), [row for row in rows.items() if row[1]])
 
 
 def _scores(origin: Provenance) -> str:
@@ -276,16 +277,18 @@ def _licence(
     elif origin.owner:
         lines = [
             f"- Weights: {origin.licence}, that of the weights released by {origin.owner} that "
-            "they were made from."
+            f"they were made {'or distilled ' if origin.teachers else ''}from."
         ]
         if origin.licence == NON_COMMERCIAL:
             lines[0] += " Not for commercial use."
     else:
         lines = [f"- Weights: {origin.licence}, as stated by who exported them."]
-        if origin.source is not None:
-            lines.append(
-                f"- {_link(origin.source)}, which they were made from: see the licence there."
-            )
+        sources = [] if origin.source is None else [(origin.source, "made")]
+        sources += [(teacher, "distilled") for teacher in origin.teachers]
+        lines += [
+            f"- {_link(name)}, which they were {verb} from: see the licence there."
+            for name, verb in sources
+        ]
     if origin.data_licence is not None:
         lines.append(f"- Training data: {origin.data_licence}, as stated by who exported them.")
     if "embedding" in settings.parts:

@@ -128,7 +128,7 @@ def _licence_row(licence: str | None, found: Facts) -> Row:
     if known is None or (licence is not None and is_same_licence(licence, known)):
         return Row("licence", here, there)
     owner = found.provenance.owner
-    reason = f"that of {owner}, whose weights they were made from" if owner else "as was stated"
+    reason = f"that of {owner}, whose weights they come from" if owner else "as was stated"
     return Row(
         "licence",
         here,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,15 @@ import torch
 from pyannote.audio import pipelines
 from pyannote.audio.core.io import AudioFile
 from pyannote.audio.pipelines.clustering import BaseClustering
-from pyannote.audio.utils.hf_hub import download_from_hf_hub
 from pyannote.core import SlidingWindowFeature
 from pyannote.database.protocol.protocol import ProtocolFile
 from scipy.ndimage import median_filter as scipy_median_filter
 
 from ..data.decoding import decoded
-from ..files.inside import find_inside
 from ..files.sources import is_onnx
 from ..onnx.engines import check_dtype
 from ..onnx.model import DEFAULT, ONNXSegmentation
-from ..segmentation.checkpoint import load_checkpoint
 from ..segmentation.model import WavLMSegmentation
-from ..segmentation.safetensors_file import is_safetensors
 from ..segmentation.samples import in_single_precision
 from ..segmentation.specifications import single_specifications
 from ..wavlm.inference.bfloat16 import supports_bfloat16
@@ -41,6 +36,7 @@ from .pyannote_repairs import (
     set_embedding,
     set_segmentation_model,
 )
+from .segmentation_file import find_file, open_file
 from .settings import (
     STEP,
     check_bounds,
@@ -158,10 +154,10 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         path = find_file(kwargs.get("segmentation"), kwargs.get("token"), kwargs.get("cache_dir"))
         check_engines(segmentation_engine, embedding_engine, is_file=is_onnx(path))
         if path is not None:
-            kwargs["segmentation"] = (
-                ONNXSegmentation(path, engine=segmentation_engine or DEFAULT)
-                if is_onnx(path)
-                else load_checkpoint(path)
+            kwargs["segmentation"] = open_file(
+                path,
+                segmentation_engine or DEFAULT,
+                segmentation_dtype or defaults.get("segmentation_dtype"),
             )
         super().__init__(**kwargs)
         self.median_filter = median_filter
@@ -364,56 +360,6 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         for key in CACHES & set(file):
             original[key] = file[key]
         return getattr(output, "speaker_diarization", output)
-
-
-def find_file(
-    segmentation: Any, token: str | bool | None = None, cache_dir: str | Path | None = None
-) -> Path | None:
-    """Local path of a safetensors or ONNX file, downloaded if necessary. None for other models
-
-    Parameters
-    ----------
-    segmentation : Model, str, Path or dict
-        As in the constructor, after "$model/..." has become a dictionary.
-    token, cache_dir : optional
-        See `pyannote.audio.Pipeline.from_pretrained`.
-
-    Raises
-    ------
-    ValueError
-        If it is not the name of a file in the folder of the pipeline.
-    """
-    if not isinstance(segmentation, Mapping):
-        is_path = isinstance(segmentation, str | Path)
-        return Path(segmentation) if is_path and _is_file_of_ours(segmentation) else None
-    checkpoint: Any = segmentation.get("checkpoint")
-    name: Any = segmentation.get("subfolder")
-    if not name:
-        return find_file(checkpoint)
-    if not isinstance(name, str) or not _is_file_of_ours(name):
-        return None
-    if not Path(checkpoint).is_dir():
-        # annotated as if it returned None where it raises an error
-        downloaded: Any = download_from_hf_hub(
-            str(checkpoint),
-            name,
-            revision=segmentation.get("revision"),
-            cache_dir=segmentation.get("cache_dir", cache_dir),
-            token=segmentation.get("token", token),
-        )
-        return Path(downloaded)
-    path = find_inside(checkpoint, name)
-    if path is None:
-        raise ValueError(
-            f"`segmentation` must be a file inside {str(checkpoint)!r}, found {name!r}: copy it "
-            "there, and give its name."
-        )
-    return path
-
-
-def _is_file_of_ours(name: object) -> bool:
-    """Whether pyannote.audio cannot load such a file by itself"""
-    return is_safetensors(name) or is_onnx(name)
 
 
 def median_over_frames(segmentations: np.ndarray, size: int) -> np.ndarray:

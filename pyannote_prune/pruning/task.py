@@ -16,17 +16,16 @@ from torch_audiomentations.core.transforms_interface import BaseWaveformTransfor
 from torchmetrics import Metric
 
 from ..segmentation.model import WavLMSegmentation
-from ..segmentation.specifications import single_specifications
 from ..training.augmentation import Mixing
 from ..training.non_finite import zero_of
 from ..wavlm.gates import gates_of
+from .checks import check_fit, check_gates, check_weights
 from .distillation import layer_distance, matched_layers, posterior_divergence
 from .frozen_head import frozen_head
 from .scope import check_scope, dense_cost, in_scope
 from .sparsity import (
     SparsityPenalty,
     check_objective,
-    check_reachable,
     check_target,
     expected_sparsity,
     target_at,
@@ -195,7 +194,7 @@ class DistillationPruning(WithTeacher):
         check_scope(scope)
         if warm_up_epochs < 0:
             raise ValueError(f"`warm_up_epochs` must not be negative, found {warm_up_epochs}.")
-        _check_weights(
+        check_weights(
             l1_weight=l1_weight,
             cosine_weight=cosine_weight,
             output_weight=output_weight,
@@ -235,7 +234,15 @@ class DistillationPruning(WithTeacher):
     def setup_loss_func(self):
         """Check that student and teacher fit, and attach the multipliers to the student"""
         super().setup_loss_func()
-        self._check_student()
+        check_fit(self.student, self.teacher, self.duration)
+        check_gates(
+            self.student,
+            self.target_sparsity,
+            self.dense,
+            self.objective,
+            self.scope,
+            learns_decisions=bool(self.output_weight or self.task_weight),
+        )
         # pyannote.audio's name for losses with trainable weights; kept when setup runs twice
         if self.target_sparsity is not None and not hasattr(self.student, "loss_func"):
             self.student.loss_func = SparsityPenalty()
@@ -394,44 +401,6 @@ class DistillationPruning(WithTeacher):
     def _log(self, name: str, value: Tensor | float):
         self.student.log(name, value, on_step=True, on_epoch=False)
 
-    def _check_student(self):
-        """Check that the student fits its teacher, and has gates if there is a target"""
-        student, teacher = self.student.wavlm, self.teacher.wavlm
-        for name in ("embed_dim", "num_layers"):
-            found, expected = getattr(student.config, name), getattr(teacher.config, name)
-            if found != expected:
-                raise ValueError(
-                    f"Student and `teacher` must have the same `{name}`, found {found} and "
-                    f"{expected}: the student is made from its teacher with `gate(teacher)`."
-                )
-        duration = single_specifications(self.teacher).duration
-        if duration != self.duration:
-            raise ValueError(
-                f"`duration` must be the window length of `teacher` "
-                f"({duration:g} s), found {self.duration:g} s."
-            )
-        if self.target_sparsity is None:
-            if self.student.units:
-                raise ValueError(
-                    "`target_sparsity` must be given for a student with gates, found None: prune "
-                    "it first to distil without pruning."
-                )
-            return
-        if not self.student.units:
-            raise ValueError(
-                "The student must have gates, found none: attach them with `gate(model)`, or give "
-                "`target_sparsity=None` to distil without pruning."
-            )
-        check_scope(self.scope, self.student.head_units)
-        if self.student.head_units and not (self.output_weight or self.task_weight):
-            raise ValueError(
-                "`output_weight` or `task_weight` must be above 0 for a student with gates on "
-                f"{', '.join(map(repr, self.student.head_units))}, found none: hidden states say "
-                "nothing about the head."
-            )
-        gated = in_scope(self.student, self.scope)
-        check_reachable(gated, self.target_sparsity, self.dense, self.objective)
-
 
 def monitored_value(output_weight: float, task_weight: float) -> str:
     """Name of the value by which checkpoints are chosen: see `DistillationPruning.monitor`
@@ -439,15 +408,3 @@ def monitored_value(output_weight: float, task_weight: float) -> str:
     It is the loss without sparsity penalty, measured on the development set.
     """
     return SUM_OF_TERMS if output_weight or task_weight else LAYER_DISTANCE
-
-
-def _check_weights(**weights: float):
-    for name, weight in weights.items():
-        if not 0 <= weight < math.inf:
-            raise ValueError(f"`{name}` must be finite and not negative, found {weight!r}.")
-    if not any(weights.values()):
-        *names, last = (f"`{name}`" for name in weights)
-        raise ValueError(
-            f"One of {', '.join(names)} and {last} must be above 0, found none: the student would "
-            "learn nothing from its teacher."
-        )

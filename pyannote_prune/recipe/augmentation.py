@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..training.augmentation import Mixing, add_noise, one_after_another, reverberate
-from .config import AugmentationOptions
+from .options import AugmentationOptions
 
 
 def augmentation_options(options: AugmentationOptions) -> dict[str, Any]:

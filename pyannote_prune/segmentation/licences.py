@@ -26,6 +26,25 @@ def licence_identifier(name: str) -> str | None:
     return identifier if identifier in IDENTIFIERS else None
 
 
+def strictness(name: str | None) -> int:
+    """Rank a licence by what it restricts: the higher, the stricter
+
+    Excluding commercial use counts more than anything else. A licence that is not among
+    `IDENTIFIERS` may restrict anything else, and one that is not known claims nothing.
+
+    >>> [strictness(name) for name in (None, "MIT", "CC BY-SA 4.0", "Ours", "CC BY-NC 4.0")]
+    [0, 0, 1, 3, 4]
+    """
+    if name is None:
+        return 0
+    identifier = licence_identifier(name)
+    if identifier is None:
+        return 3
+    parts = identifier.split("-")
+    shares_alike = any(part in parts for part in ("sa", "agpl", "gpl", "lgpl", "mpl"))
+    return 4 * ("nc" in parts) + 2 * ("nd" in parts) + shares_alike
+
+
 def is_same_licence(first: str, second: str) -> bool:
     """Whether two names are those of the same licence
 

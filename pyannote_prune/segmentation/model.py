@@ -312,7 +312,7 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         return view
 
     def on_fit_start(self) -> None:
-        """Switch to training mode, and note the name of the protocol
+        """Switch to training mode, and note the name of the protocol, and what a teacher is
 
         Models are loaded in evaluation mode, and Lightning does not change it. Frozen modules
         (`requires_grad` is false for all of their parameters) keep their mode.
@@ -320,6 +320,10 @@ class WavLMSegmentation(ValidationOfAllProcesses, Model):
         super().on_fit_start()
         protocol = getattr(self.task, "protocol", None)
         self.provenance = self.provenance.trained(getattr(protocol, "name", None))
+        # of tasks of this package that have one
+        teacher = getattr(self.task, "teacher", None)
+        if isinstance(teacher, WavLMSegmentation):
+            self.provenance = self.provenance.distilled(teacher.provenance)
         frozen = [module for module in self.modules() if not module.training and _is_frozen(module)]
         self.train()
         for module in frozen:

@@ -12,7 +12,7 @@ from ..files.messages import printable
 from ..files.schema import refuse, rule, section
 from ..wavlm.config import WavLMConfig
 from ..wavlm.cost import cost
-from .licences import is_same_licence
+from .licences import is_same_licence, strictness
 
 # key of checkpoints, and of metadata of safetensors and ONNX files
 KEY = "pyannote_prune_provenance"
@@ -31,7 +31,8 @@ class Provenance:
         Hub id, or name of a file or folder, of the weights that training started from. Defaults
         to random weights, or to a source that is not known.
     owner : str, optional
-        Project that released `source` under `licence`, which holds for all that is made from it.
+        Project that released `source`, or one of `teachers`, under `licence`, which holds for all
+        that is made or distilled from it.
     licence, data_licence : str, optional
         Licences of the weights and of training data, as they were stated.
     training : tuple of str, optional
@@ -41,6 +42,8 @@ class Provenance:
     validation_loss, error_rate : float, optional
         Scores of a recipe on its development set: loss, and diarization error rate of windows as
         a fraction.
+    teachers : tuple of str, optional
+        Sources, other than `source`, of models whose outputs training imitated.
 
     Raises
     ------
@@ -56,11 +59,13 @@ class Provenance:
     dense_parameters: int | None = rule(None, minimum=1)
     validation_loss: float | None = None
     error_rate: float | None = rule(None, minimum=0)
+    teachers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         texts = {"source": self.source, "owner": self.owner, "licence": self.licence}
         texts |= {"data_licence": self.data_licence}
-        texts |= {f"training[{i}]": name for i, name in enumerate(self.training)}
+        for key in ("training", "teachers"):
+            texts |= {f"{key}[{i}]": name for i, name in enumerate(getattr(self, key))}
         for key, text in texts.items():
             check_line(key, text)
 
@@ -96,8 +101,8 @@ class Provenance:
         Raises
         ------
         ValueError
-            If the weights are made from some that were released under another licence, or if a
-            text has several lines, for instance.
+            If the weights are made or distilled from some that were released under another
+            licence, or if a text has several lines, for instance.
         """
         given: dict[str, Any] = {"licence": licence, "data_licence": data_licence}
         given = {key: value for key, value in given.items() if value is not None}
@@ -105,9 +110,9 @@ class Provenance:
             if not is_same_licence(licence, self.licence):
                 raise ValueError(
                     f"`licence` must be {self.licence!r}, found {licence!r}: these weights were "
-                    f"made from {self.source or 'some'} of {self.owner}, released under that "
-                    "licence, which holds for what is made from them. Leave it out, or train from "
-                    "other weights (tutorials/commercial-use.md)."
+                    f"{self._origin}, released under that licence, which holds for what is made "
+                    "from them. Leave it out, or train from other weights "
+                    "(tutorials/commercial-use.md)."
                 )
             del given["licence"]
         return replace(self, **given)
@@ -117,6 +122,32 @@ class Provenance:
         names = () if protocol is None else (_line(protocol),)
         training = tuple(dict.fromkeys((*self.training, *names)))
         return replace(self, training=training, validation_loss=None, error_rate=None)
+
+    def distilled(self, teacher: Provenance) -> Provenance:
+        """Add a teacher that training imitates, and its licence if that is the stricter one
+
+        A licence that holds for all that is made from its weights counts more than others. What is
+        not known of the teacher is not claimed.
+        """
+        names = (*self.teachers, *teacher.teachers, teacher.source)
+        others = dict.fromkeys(name for name in names if name not in (None, self.source))
+        distilled = replace(self, teachers=tuple(others))
+        if teacher._restriction > self._restriction:
+            return replace(distilled, owner=teacher.owner, licence=teacher.licence)
+        return distilled
+
+    @property
+    def _restriction(self) -> tuple[bool, int]:
+        """Whether nobody may state another licence, and what this one restricts"""
+        return bool(self.owner and self.licence), strictness(self.licence)
+
+    @property
+    def _origin(self) -> str:
+        """What weights were made from, for messages about the licence of `owner`"""
+        if not self.teachers:
+            return f"made from {self.source or 'some'} of {self.owner}"
+        names = [name for name in (self.source, *self.teachers) if name is not None]
+        return f"made or distilled from some of {self.owner} ({', '.join(names)})"
 
     def scored(self, validation_loss: float, error_rate: float) -> Provenance:
         """Add scores, unless they are not finite"""

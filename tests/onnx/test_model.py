@@ -19,7 +19,9 @@ from pyannote_prune import (
     WavLMSegmentation,
 )
 from pyannote_prune.cli import app
+from pyannote_prune.onnx.engines import ENGINES as ENGINES_OF_FILES
 from pyannote_prune.onnx.model import ONNXSegmentation
+from pyannote_prune.pipeline.diarization import DiarizationPipeline
 from pyannote_prune.wavlm.inference.bfloat16 import supports_bfloat16
 
 ENGINES = ("segmentation_engine", "embedding_engine")
@@ -255,6 +257,29 @@ def test_openvino_rounds_to_bfloat16_no_more_than_pytorch(model, path, arguments
     pipeline.instantiate(pipeline.default_parameters())
     pipeline(SAMPLE_FILE)
     assert pipeline._segmentation.model.inference_dtype == "bfloat16"
+
+
+@pytest.mark.filterwarnings("ignore:bfloat16 needs OpenVINO", "ignore:This processor has no nat")
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("options", [{"segmentation_dtype": "bfloat16"}, {"speed": "balanced"}])
+@pytest.mark.parametrize("engine", [*ENGINES_OF_FILES])
+def test_pipelines_in_bfloat16_open_their_file_once(
+    path, arguments, monkeypatch, engine, options, known
+):
+    """Whether or not engine and processor have that precision"""
+    if engine == "openvino":
+        pytest.importorskip("openvino", reason="needs `pip install openvino`, of the test extra")
+    for name in ("onnx.engines", "pipeline.diarization", "pipeline.segmentation_file"):
+        monkeypatch.setattr(f"pyannote_prune.{name}.supports_bfloat16", lambda device: known)
+    opened, make = [], ENGINES_OF_FILES[engine]
+    monkeypatch.setitem(
+        ENGINES_OF_FILES, engine, lambda *given: opened.append(given[-1]) or make(*given)
+    )
+    arguments |= {"segmentation": path, "segmentation_engine": engine, **options}
+    pipeline = DiarizationPipeline(**arguments, clustering="OracleClustering")
+    for _ in range(2):
+        pipeline.get_segmentations(SAMPLE_FILE)
+    assert opened == ["bfloat16" if known and engine == "openvino" else None]
 
 
 def test_engines_without_bfloat16_say_so(path):

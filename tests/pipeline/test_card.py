@@ -125,6 +125,26 @@ def test_cards_of_released_models_say_that_they_are_not_for_commercial_use(tmp_p
     assert export(pruned, tmp_path / "other").data.license == "cc-by-nc-4.0"
 
 
+def test_card_names_teachers_and_their_licence(tmp_path):
+    model = tiny_model()
+    model.provenance = KNOWN.stated("MIT").distilled(Provenance("their/teacher"))
+    text = export(model, tmp_path / "stated").text
+    link = "[their/teacher](https://huggingface.co/their/teacher)"
+    assert f"| distilled from | {link} |" in text
+    assert "Weights: MIT, as stated" in text
+    assert f"{link}, which they were distilled from: see the licence there." in text
+
+    released = Provenance("BUT-FIT/x", "DiariZen", "CC BY-NC 4.0")
+    model.provenance = model.provenance.distilled(released)
+    card = export(model, tmp_path / "released")
+    both = f"{link}, [BUT-FIT/x](https://huggingface.co/BUT-FIT/x)"
+    assert f"| distilled from | {both} |" in card.text
+    assert "released by DiariZen that they were made or distilled from. Not for comm" in card.text
+    assert card.data.license == "cc-by-nc-4.0"
+    assert card.data.base_model == KNOWN.source
+    assert read_card(tmp_path / "released")[0].segmentation.provenance == model.provenance
+
+
 def test_user_s_model_does_not_change(tmp_path):
     model = tiny_model()
     export(model, tmp_path / "it", licence="MIT")

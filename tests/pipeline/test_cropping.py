@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conversations import write_wav
+from parameters import VBX
 from pyannote.audio import Audio, Pipeline, pipelines
 from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 from pyannote.audio.sample import SAMPLE_FILE
@@ -19,10 +20,6 @@ from pyannote_prune.pipeline.diarization import DiarizationPipeline
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 BOTH = ("speaker_diarization", "exclusive_speaker_diarization")
-VBX = {
-    "segmentation": {"min_duration_off": 0.0},
-    "clustering": {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8},
-}
 
 
 @pytest.fixture(scope="module")

@@ -1,36 +1,27 @@
 """The standard pipeline, and ours"""
 
 import copy
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
-from compressed import compress, conversation, needs_ffmpeg, write_conversation
-from conversations import write_wav
+from compressed import write_conversation
 from embeddings import small_wespeaker
 from helpers import tiny_config
+from parameters import VBX
 from pyannote.audio import Audio, pipelines
-from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.sample import SAMPLE_FILE
-from pyannote.core import Annotation, Segment
+from pyannote.core import Annotation
 from scipy.ndimage import median_filter
 
 from pyannote_prune import WavLMSegmentation, save_checkpoint
 from pyannote_prune.pipeline.clustering import CLUSTERINGS
 from pyannote_prune.pipeline.diarization import (
     DiarizationPipeline,
-    find_file,
     median_over_frames,
 )
 from pyannote_prune.pipeline.embedding import SharedFramesEmbedding
-from pyannote_prune.segmentation.checkpoint import load_checkpoint
-from pyannote_prune.segmentation.specifications import powerset_specifications
 
-VBX = {
-    "segmentation": {"min_duration_off": 0.0},
-    "clustering": {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8},
-}
 pytestmark = pytest.mark.filterwarnings("ignore:.*The detected number of speakers")
 
 
@@ -78,57 +69,6 @@ def test_shared_frames_do_not_change_the_output(arguments):
     assert found.speaker_diarization == expected.speaker_diarization
     assert len(found.speaker_diarization.labels()) > 1
     np.testing.assert_allclose(found.speaker_embeddings, expected.speaker_embeddings, atol=1e-4)
-
-
-@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-def test_bfloat16_is_for_processors_that_know_it(arguments, known, monkeypatch):
-    monkeypatch.setattr(
-        "pyannote_prune.pipeline.diarization.supports_bfloat16", lambda device: known
-    )
-    fast = DiarizationPipeline(**arguments, segmentation_dtype="bfloat16")
-    exact = DiarizationPipeline(**arguments)
-    with nullcontext() if known else pytest.warns(UserWarning, match="has no native bfloat16"):
-        found = scores(fast)
-    assert np.array_equal(found, scores(exact)) != known
-
-
-def test_bfloat16_of_a_pipeline_is_not_that_of_its_model(arguments):
-    """Nor that of another pipeline with the same model, whichever comes first"""
-    model, waveforms = load_checkpoint(arguments["segmentation"]), torch.randn(1, 1, 16000)
-    arguments |= {"segmentation": model}
-    exact = DiarizationPipeline(**arguments)
-    fast = DiarizationPipeline(**arguments, segmentation_dtype="bfloat16")
-    with torch.inference_mode():
-        before, expected = model(waveforms), scores(exact)
-        half = scores(fast)
-        assert not np.array_equal(half, expected)
-        assert torch.equal(model(waveforms), before)
-        assert np.array_equal(scores(exact), expected)
-        assert np.array_equal(scores(fast), half)
-    assert model.wavlm.inference_dtype is None
-    # they share weights, whatever becomes of them
-    with torch.no_grad():
-        model.wavlm.layers[0].attention.query.weight.mul_(3)
-    assert not np.array_equal(scores(fast), half)
-    assert fast.to(torch.device("cpu"))._segmentation.model.wavlm.layers is model.wavlm.layers
-
-
-def scores(pipeline: DiarizationPipeline) -> np.ndarray:
-    """Scores of each class in the first window"""
-    waveform, _ = Audio(sample_rate=16000, mono="downmix").crop(SAMPLE_FILE, Segment(0, 2))
-    pipeline.get_segmentations(SAMPLE_FILE)
-    with torch.inference_mode():
-        return pipeline._segmentation.model(waveform[None]).numpy()
-
-
-def test_bfloat16_is_for_our_models(arguments):
-    pipeline = DiarizationPipeline(**arguments, segmentation_dtype="bfloat16").instantiate(VBX)
-    assert isinstance(pipeline(SAMPLE_FILE).speaker_diarization, Annotation)
-    other = PyanNet()
-    other.specifications = powerset_specifications(2.0, 3, 2)
-    other.build()
-    with pytest.raises(ValueError, match="`segmentation_dtype` must be None unless"):
-        DiarizationPipeline(**arguments | {"segmentation": other}, segmentation_dtype="bfloat16")
 
 
 def test_oracle_clustering_needs_no_embedding(arguments):
@@ -183,54 +123,6 @@ def test_median_filter_is_applied_to_segmentations(arguments):
     np.testing.assert_array_equal(after.data, median_over_frames(before.data, 11))
     assert after.sliding_window.step == before.sliding_window.step
     assert isinstance(filtered(SAMPLE_FILE).speaker_diarization, Annotation)
-
-
-@needs_ffmpeg
-@pytest.mark.parametrize("kind", [".mp3", ".webm", "-pipe.flac", "-late.mp4"])
-def test_compressed_files_give_what_their_decoded_waveform_gives(arguments, tmp_path, kind):
-    path = compress(write_conversation(tmp_path), kind)
-    waveform, sample_rate = Audio()(path)
-    stock = pipelines.SpeakerDiarization(**arguments).instantiate(VBX)
-    with pytest.raises((TypeError, ValueError)):
-        stock(path)
-    ours = DiarizationPipeline(**arguments).instantiate(VBX)
-    expected = ours({"waveform": waveform, "sample_rate": sample_rate})
-    for source in (path, {"audio": path, "uri": "it"}):
-        found = ours(source)
-        assert found.speaker_diarization == expected.speaker_diarization
-        np.testing.assert_array_equal(found.speaker_embeddings, expected.speaker_embeddings)
-    assert expected.speaker_diarization.get_timeline().duration() > 0
-
-
-@needs_ffmpeg
-def test_compressed_files_of_odd_sample_rates_have_windows_of_one_length(arguments, tmp_path):
-    """Every half second, hence 5512.5 samples at 11,025 Hz"""
-    write_wav(tmp_path / "talk.wav", conversation(), sample_rate=11025)
-    path = compress(tmp_path / "talk.wav", ".m4a")
-    model = WavLMSegmentation.from_pretrained(arguments["segmentation"])
-    model.specifications.duration = 1.0
-    arguments |= {"segmentation": model, "embedding_batch_size": 32}
-    pipeline = DiarizationPipeline(**arguments).instantiate(VBX)
-    waveform, sample_rate = Audio()(path)
-    assert sample_rate == 11025
-    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
-        pipeline({"waveform": waveform, "sample_rate": sample_rate})
-    assert pipeline(path).speaker_diarization.get_timeline().duration() > 0
-
-
-@needs_ffmpeg
-def test_first_channel_of_compressed_files_is_the_first(arguments, tmp_path):
-    samples = np.stack([conversation(), 0.3 * conversation()[::-1]], axis=1)
-    write_wav(tmp_path / "two.wav", samples)
-    path = compress(tmp_path / "two.wav", ".mp3")
-    waveform, sample_rate = Audio()(path)
-    both, first = (
-        DiarizationPipeline(**arguments, first_channel=value).instantiate(VBX)
-        for value in (False, True)
-    )
-    expected = both({"waveform": waveform[:1], "sample_rate": sample_rate})
-    assert first(path).speaker_diarization == expected.speaker_diarization
-    assert both(path).speaker_diarization != expected.speaker_diarization
 
 
 def test_bounds_hold_unless_the_number_of_speakers_is_given(arguments, monkeypatch):
@@ -288,57 +180,6 @@ def test_broken_checkpoint_does_not_run_on_random_weights(arguments, tmp_path):
     arguments["segmentation"] = str(tmp_path / "broken.ckpt")
     with pytest.raises(ValueError, match="missing: layer_weights"):
         pipelines.SpeakerDiarization(**arguments)
-
-
-def test_segmentation_can_be_a_safetensors_file(arguments, tmp_path):
-    path = tmp_path / "model.safetensors"
-    save_checkpoint(WavLMSegmentation.from_pretrained(arguments["segmentation"]), path)
-    expected = DiarizationPipeline(**arguments)._segmentation.model.state_dict()
-    for segmentation in (
-        *(path, str(path), {"checkpoint": path}),
-        {"checkpoint": tmp_path, "subfolder": path.name},
-    ):
-        found = DiarizationPipeline(**arguments | {"segmentation": segmentation})
-        assert all(
-            torch.equal(tensor, expected[key])
-            for key, tensor in found._segmentation.model.state_dict().items()
-        )
-
-
-def test_anything_else_is_left_to_pyannote():
-    model = WavLMSegmentation(wavlm=tiny_config())
-    for segmentation in (
-        *(None, model, "model.ckpt", "someone/model", "someone/safetensors"),
-        *({"checkpoint": "someone/model"}, {"checkpoint": "x/y", "subfolder": "segmentation"}),
-    ):
-        assert find_file(segmentation) is None
-
-
-def test_safetensors_file_of_the_hub_is_downloaded(tmp_path):
-    """Here, found in its cache"""
-    snapshot = tmp_path / "models--someone--pipeline" / "snapshots" / ("0" * 40)
-    for path in (snapshot / "segmentation" / "model.safetensors", snapshot / "../../refs/main"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("0" * 40)
-    segmentation = {
-        "checkpoint": "someone/pipeline",
-        "subfolder": "segmentation/model.safetensors",
-        "revision": None,
-    }
-    found = find_file(segmentation, cache_dir=tmp_path)
-    assert found == snapshot / "segmentation" / "model.safetensors"
-
-
-@pytest.mark.parametrize(
-    "name", ["../model.safetensors", "{0}/model.safetensors", "link.SAFETENSORS"]
-)
-def test_segmentation_stays_in_the_folder_of_the_pipeline(tmp_path, name):
-    folder = tmp_path / "pipeline"
-    folder.mkdir()
-    (tmp_path / "model.safetensors").write_text("somewhere else")
-    (folder / "link.SAFETENSORS").symlink_to(tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match="`segmentation` must be a file inside '.*pipeline', fou"):
-        find_file({"checkpoint": folder, "subfolder": name.format(tmp_path)})
 
 
 def test_wider_model_gives_another_answer(arguments):

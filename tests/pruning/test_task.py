@@ -10,6 +10,7 @@ import torch
 from helpers import CONFORMER, QUIET, tiny_config, tiny_model
 from lightning.pytorch.callbacks import ModelCheckpoint
 from pyannote.audio import Model, tasks
+from students import DECISIONS, DURATION, UNITS, make_student, make_task
 
 from pyannote_prune import (
     DistillationPruning,
@@ -26,42 +27,10 @@ from pyannote_prune.segmentation.cost import model_cost
 from pyannote_prune.segmentation.head import Head, LinearOptions, LSTMOptions
 from pyannote_prune.segmentation.specifications import powerset_specifications
 from pyannote_prune.segmentation.units import HEAD_UNITS
-from pyannote_prune.training.task import ResumableDiarization
 from pyannote_prune.wavlm.gates import gates_of
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-DURATION = 2.0
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("teacher") / "teacher.ckpt"
-    save_checkpoint(tiny_model(duration=DURATION), path)
-    return path
-
-
-def make_task(protocol, teacher, **options) -> DistillationPruning:
-    options = {
-        "target_sparsity": 0.5,
-        "warm_up_epochs": 1,
-        "batch_size": 8,
-        "num_workers": 0,
-    } | options
-    return DistillationPruning(
-        protocol, duration=DURATION, max_speakers_per_chunk=3, teacher=teacher, **options
-    )
-
-
-UNITS = ("channel", "head", "neuron")
-
-
-def make_student(teacher, units=UNITS):
-    torch.manual_seed(1)
-    model = load_checkpoint(teacher)
-    return gate(model, units) if units else model
 
 
 class Recorder(lightning.Callback):
@@ -137,10 +106,6 @@ def test_sparsity_follows_the_target_and_the_head_stays(protocol, teacher):
     assert all(parameter.requires_grad for parameter in pruned.classifier.parameters())
 
 
-# of the terms that a student may learn besides hidden states
-DECISIONS = {"output_weight": 0.7, "task_weight": 0.3}
-
-
 @pytest.mark.parametrize(("num_workers", "weights"), [(0, DECISIONS), (2, {})])
 def test_interrupted_training_matches_an_uninterrupted_one(
     protocol, teacher, tmp_path, num_workers, weights
@@ -212,59 +177,6 @@ def test_head_with_gates_is_trained_and_resumed(protocol, teacher, tmp_path):
     assert pruned.head.is_pruned
 
 
-def prepared(protocol, teacher, **options) -> DistillationPruning:
-    """Task of a student with gates that are drawn, ready for its steps, without a trainer"""
-    student = make_student(teacher).train()
-    task = student.task = make_task(protocol, teacher, **options)
-    task.prepare_data()
-    student.setup()
-    task.setup_loss_func()
-    return task
-
-
-def random_batch() -> dict:
-    speakers = (torch.rand(2, 3, 3) > 0.5).repeat_interleave(33, dim=1)
-    return {"X": torch.randn(2, 1, 32_000), "y": speakers.to(torch.uint8)}
-
-
-@pytest.mark.parametrize("weights", [{"output_weight": 1.0}, {"task_weight": 1.0}])
-def test_decisions_train_wavlm_through_a_head_that_does_not_change(protocol, teacher, weights):
-    """Even in training mode: it has a dropout of 0.1, and a batch normalization"""
-    task = prepared(protocol, teacher, l1_weight=0, cosine_weight=0, **weights)
-    student, batch = task.student, random_batch()
-    before = {name: value.clone() for name, value in student.state_dict().items()}
-    modes = {name: module.training for name, module in student.named_modules()}
-    flags = {name: p.requires_grad for name, p in student.named_parameters()}
-    task._sum(task.terms(batch)).backward()
-    reached = {name for name, p in student.named_parameters() if p.grad is not None}
-    assert reached
-    assert all(name.startswith("wavlm.") for name in reached)
-    assert any(name.endswith("log_alpha") for name in reached)
-    assert all(torch.equal(value, before[name]) for name, value in student.state_dict().items())
-    assert {name: module.training for name, module in student.named_modules()} == modes
-    assert {name: p.requires_grad for name, p in student.named_parameters()} == flags
-    # the same would not hold for the head as it is
-    student(batch["X"]).sum().backward()
-    assert student.classifier.weight.grad is not None
-    assert any((value != before[name]).any() for name, value in student.state_dict().items())
-
-
-def test_terms_are_those_of_models_run_one_by_one(protocol, teacher):
-    task = prepared(protocol, teacher, **DECISIONS)
-    batch, reference = random_batch(), load_checkpoint(teacher)
-    # gates that are not drawn
-    student = task.student.eval()
-    found = {name: term.item() for name, term in task.terms(batch).items()}
-    scores, targets = student(batch["X"]), reference(batch["X"])
-    expected = (targets.exp() * (targets - scores)).sum(-1).mean().item()
-    assert found["output"] == pytest.approx(expected, rel=1e-4)
-    assert found["output"] > 1e-4
-    assert found["distillation"] == task.distance(batch["X"]).item()
-    student.log = lambda *args, **options: None
-    loss = super(ResumableDiarization, task).training_step(batch, 0)["loss"]
-    assert found["task"] == loss.item()
-
-
 def test_checkpoint_holds_the_student_alone(protocol, teacher, tmp_path):
     _, student, _ = fit(protocol, teacher, 1, tmp_path)
     content = torch.load(tmp_path / "step=1.ckpt", weights_only=True)
@@ -308,27 +220,6 @@ class Distances(lightning.Callback):
 
     def on_validation_epoch_end(self, trainer, model):
         self.values.append(float(trainer.callback_metrics["loss/distillation/val"]))
-
-
-def test_extractor_gradient_is_scaled(protocol, teacher):
-    gradients = []
-    for factor in (1.0, 0.1):
-        lightning.seed_everything(0, verbose=False)
-        student = make_student(teacher)
-        task = make_task(protocol, teacher, extractor_gradient=factor)
-        student.task = task
-        task.prepare_data()
-        student.setup()
-        task.distance(
-            torch.randn(1, 1, 8000, generator=torch.Generator().manual_seed(0))
-        ).backward()
-        convolution = student.wavlm.extractor.convolutions[2]
-        gradients.append(
-            (convolution.conv.weight.grad, student.wavlm.projection.linear.weight.grad)
-        )
-    (scaled, same), (full, reference) = gradients[1], gradients[0]
-    torch.testing.assert_close(same, reference)
-    torch.testing.assert_close(scaled, 0.1 * full)
 
 
 def changed_by_fine_tuning(protocol, model) -> set[str]:
@@ -412,74 +303,6 @@ def test_classes_are_those_of_the_teacher(protocol):
             DistillationPruning(
                 protocol, teacher=teacher, **options | {f"max_speakers_per_{name}": found}
             )
-
-
-def test_student_with_other_classes_is_refused_and_left_alone(protocol, teacher):
-    student = gate(tiny_model(duration=DURATION))
-    student.specifications = powerset_specifications(DURATION, 4, 2)
-    student.setup()
-    classifier = student.classifier.weight.clone()
-    with pytest.raises(ValueError, match=r"must have the 7 classes of its task.*found 11"):
-        setup_with(protocol, student, teacher=teacher)
-    assert torch.equal(student.classifier.weight, classifier)
-
-
-def test_untrained_teacher_is_refused(protocol):
-    teacher = WavLMSegmentation(wavlm=tiny_config(), conformer=CONFORMER)
-    with pytest.raises(ValueError, match="`teacher` must be a trained .* found no specifications"):
-        DistillationPruning(protocol, teacher=teacher)
-
-
-def setup_with(protocol, student, **options):
-    student.task = make_task(protocol, **options)
-    student.task.prepare_data()
-    student.setup()
-
-
-def test_misfits_are_refused_before_training(protocol, teacher):
-    dense = load_checkpoint(teacher)
-    with pytest.raises(ValueError, match="student must have gates, found none"):
-        setup_with(protocol, dense, teacher=teacher)
-    with pytest.raises(
-        ValueError, match="`target_sparsity` must be given for a student with gates"
-    ):
-        setup_with(protocol, make_student(teacher), teacher=teacher, target_sparsity=None)
-    with pytest.raises(ValueError, match=r"`target_sparsity` must be at most 0\.\d+ .*found 0.99"):
-        setup_with(protocol, make_student(teacher), teacher=teacher, target_sparsity=0.99)
-    student = make_student(teacher, ("head", "conformer_head"))
-    with pytest.raises(ValueError, match="`scope` must be 'model' .* gates on 'conformer_head'"):
-        setup_with(protocol, student, teacher=teacher, **DECISIONS)
-    with pytest.raises(ValueError, match="`output_weight` or `task_weight` must be above 0 for a"):
-        setup_with(protocol, student, teacher=teacher, scope="model")
-    options = {"teacher": teacher, "scope": "model", **DECISIONS}
-    with pytest.raises(ValueError, match="`target_sparsity` must be given for a student"):
-        setup_with(protocol, student, target_sparsity=None, **options)
-    with pytest.raises(ValueError, match=r"must be at most 0\.\d+ .*gates on head, conformer_head"):
-        setup_with(protocol, student, target_sparsity=0.9, **options)
-    with pytest.raises(ValueError, match=r"`duration` must be the window length .*\(5 s\)"):
-        setup_with(protocol, make_student(teacher), teacher=tiny_model(duration=5.0))
-    other = tiny_model(tiny_config(embed_dim=96, num_heads=8), duration=DURATION)
-    with pytest.raises(ValueError, match="must have the same `embed_dim`, found 48 and 96"):
-        setup_with(protocol, make_student(teacher), teacher=other)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"target_sparsity": 1.0}, r"`target_sparsity` must be in \[0, 1\), found 1.0"),
-        ({"target_sparsity": -0.5}, r"`target_sparsity` must be in \[0, 1\)"),
-        ({"objective": "flops"}, "`objective` must be one of"),
-        ({"scope": "head"}, "`scope` must be one of 'wavlm', 'model', found 'head'"),
-        ({"layers": (0, 3)}, "`layers` must be different indices from 0 to 2"),
-        ({"warm_up_epochs": -1}, "`warm_up_epochs` must not be negative"),
-        ({"output_weight": -0.5}, "`output_weight` must be finite and not negative, found -0.5"),
-        ({"task_weight": math.nan}, "`task_weight` must be finite and not negative, found nan"),
-        ({"l1_weight": 0, "cosine_weight": 0}, "`task_weight` must be above 0, found none"),
-    ],
-)
-def test_impossible_options_are_refused(protocol, teacher, options, message):
-    with pytest.raises(ValueError, match=message):
-        make_task(protocol, teacher, **options)
 
 
 def test_encoders_are_compared_with_what_they_were_before_pruning(protocol, teacher):

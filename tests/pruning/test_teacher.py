@@ -1,4 +1,6 @@
-"""Soft targets of a teacher beside references"""
+"""Soft targets of a teacher beside references, and what students say about their teacher"""
+
+from dataclasses import replace
 
 import lightning
 import pytest
@@ -6,9 +8,11 @@ import torch
 from helpers import QUIET, tiny_model
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from pyannote_prune import save_checkpoint
+from pyannote_prune import DistillationPruning, save_checkpoint
 from pyannote_prune.pruning.teacher import DiarizationWithTeacher
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
+from pyannote_prune.segmentation.licences import NON_COMMERCIAL
+from pyannote_prune.segmentation.provenance import Provenance
 from pyannote_prune.segmentation.specifications import powerset_specifications
 from pyannote_prune.training.task import ResumableDiarization
 
@@ -90,6 +94,23 @@ def test_teacher_stays_as_it_is_while_the_whole_student_learns(protocol, teacher
     expected = load_checkpoint(teacher).state_dict()
     assert all(torch.equal(value, expected[k]) for k, value in frozen.state_dict().items())
     assert all(p.grad is None for p in frozen.parameters())
+
+
+@pytest.mark.parametrize("licence", [NON_COMMERCIAL, None])
+@pytest.mark.parametrize("task", [DiarizationWithTeacher, DistillationPruning])
+def test_students_have_the_licence_of_their_teacher(protocol, task, licence, tmp_path):
+    """They started from other weights. Of a teacher that says nothing, they say nothing"""
+    teacher = tiny_model()
+    if licence:
+        teacher.provenance = Provenance("BUT-FIT/x", "DiariZen", licence)
+    options = {"target_sparsity": None} if task is DistillationPruning else {}
+    student = make_student(protocol, task, teacher=teacher, **options)
+    student.provenance = own = Provenance("mine", licence="MIT")
+    fit(student, 1)
+    save_checkpoint(student, tmp_path / "student.ckpt")
+    found = load_checkpoint(tmp_path / "student.ckpt").provenance
+    released = {"owner": "DiariZen", "licence": licence, "teachers": ("BUT-FIT/x",)}
+    assert found == replace(own.trained(protocol.name), **(released if licence else {}))
 
 
 @pytest.mark.parametrize("weight", [0, -1.0, float("nan"), float("inf")])

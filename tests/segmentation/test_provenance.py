@@ -14,7 +14,7 @@ from pyannote.audio import Model
 from pyannote_prune import WavLMConfig, cost, gate, prune, save_checkpoint
 from pyannote_prune.files.pickles import read_safely
 from pyannote_prune.segmentation.checkpoint import load_checkpoint
-from pyannote_prune.segmentation.licences import NON_COMMERCIAL
+from pyannote_prune.segmentation.licences import NON_COMMERCIAL, strictness
 from pyannote_prune.segmentation.provenance import KEY, Provenance, dense_parameters, source_name
 
 KNOWN = Provenance(
@@ -42,7 +42,7 @@ def known():
 
 
 @pytest.mark.parametrize("name", ["model.ckpt", "model.safetensors"])
-@pytest.mark.parametrize("provenance", [KNOWN, OWNED, Provenance()])
+@pytest.mark.parametrize("provenance", [KNOWN, OWNED, KNOWN.distilled(OWNED), Provenance()])
 def test_files_keep_it(tmp_path, name, provenance):
     model = tiny_model()
     model.provenance = provenance
@@ -90,17 +90,20 @@ def test_training_adds_its_protocol(known, protocol):
     assert model.provenance.error_rate is None
 
 
-@given(
-    st.builds(
-        Provenance,
-        source=st.none() | lines,
-        owner=st.none() | lines,
-        licence=st.none() | lines,
-        training=st.lists(lines, unique=True, max_size=3).map(tuple),
-        dense_parameters=st.none() | st.integers(1, 2**40),
-        error_rate=st.none() | st.floats(0, 1e6),
-    )
+names = st.lists(lines, unique=True, max_size=3).map(tuple)
+some = st.builds(
+    Provenance,
+    source=st.none() | lines,
+    owner=st.none() | lines,
+    licence=st.none() | lines | st.sampled_from(("MIT", "CC BY-SA 4.0", NON_COMMERCIAL)),
+    training=names,
+    dense_parameters=st.none() | st.integers(1, 2**40),
+    error_rate=st.none() | st.floats(0, 1e6),
+    teachers=names,
 )
+
+
+@given(some)
 def test_plain_values_give_the_same(provenance):
     assert Provenance.from_dict(provenance.to_dict()) == provenance
 
@@ -115,6 +118,7 @@ def test_plain_values_give_the_same(provenance):
         ({"dense_parameters": 0}, "`provenance.dense_parameters` must be"),
         ({"error_rate": float("nan")}, "`provenance.error_rate` must be"),
         ({"license": "MIT"}, r"`provenance.license` \(did you mean 'licence'\?\)"),
+        ({"teachers": ["a", "b\nc"]}, r"`teachers\[1\]` must be one line"),
         (["MIT"], "`provenance` must be a dictionary"),
     ],
 )
@@ -143,6 +147,65 @@ def test_licences_of_released_models_stay():
     for provenance in (OWNED, OWNED.trained("Mine.SpeakerDiarization.Own")):
         with pytest.raises(ValueError, match=f"`licence` {message}"):
             provenance.stated("MIT")
+
+
+@given(some, some)
+def test_distilled_weights_have_the_stricter_licence(student, teacher):
+    distilled = student.distilled(teacher)
+    # a resumed training adds its teacher again
+    assert distilled.distilled(teacher) == distilled
+    assert replace(distilled, **restriction(student), teachers=()) == replace(student, teachers=())
+    ranks = {rank(one): restriction(one) for one in (teacher, student)}
+    assert restriction(distilled) == ranks[max(ranks)]
+    known = {*student.teachers, *teacher.teachers, teacher.source} - {None, student.source}
+    assert {*distilled.teachers} == known
+
+
+def restriction(provenance: Provenance) -> dict[str, str | None]:
+    return {"owner": provenance.owner, "licence": provenance.licence}
+
+
+def rank(provenance: Provenance) -> tuple[bool, int]:
+    """Licences that hold for all that is made from weights come first"""
+    holds = None not in restriction(provenance).values()
+    return holds, strictness(provenance.licence)
+
+
+@given(some)
+def test_nothing_is_claimed_of_a_teacher_of_which_nothing_is_known(student):
+    found = student.distilled(Provenance(training=("X.SpeakerDiarization.Y",), error_rate=0.1))
+    others = (name for name in student.teachers if name != student.source)
+    assert found == replace(student, teachers=tuple(others))
+
+
+def test_licences_of_released_teachers_stay():
+    student = KNOWN.distilled(OWNED)
+    assert student == replace(
+        KNOWN, owner="DiariZen", licence=NON_COMMERCIAL, teachers=("BUT-FIT/x",)
+    )
+    # as does that of a teacher whose own teacher it was
+    for found in (student, Provenance().distilled(student), student.trained("X.Y.Z")):
+        with pytest.raises(ValueError, match="must be 'CC BY-NC 4.0', found 'MIT': .*made or dist"):
+            found.stated("MIT")
+    # a model that is made from its teacher has another origin already
+    assert OWNED.distilled(OWNED.trained("X.Y.Z")) == OWNED
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        (None, "CC BY-SA 4.0"),
+        ("MIT", "gpl-3.0"),
+        ("CC BY 4.0", "CC BY-SA 4.0"),
+        ("cc-by-sa-4.0", "CC BY-ND 4.0"),
+        ("CC BY-ND 4.0", "Ours: see LICENCE"),
+        ("Ours: see LICENCE", "CC BY-NC 4.0"),
+        ("CC BY-NC 4.0", "CC BY-NC-SA 4.0"),
+        ("CC BY-NC-SA 4.0", "CC BY-NC-ND 4.0"),
+    ],
+)
+def test_licences_that_restrict_more_are_stricter(lower, higher):
+    assert strictness(lower) < strictness(higher)
 
 
 def test_names_of_sources_have_no_folders_of_this_machine(tmp_path, monkeypatch):

@@ -6,39 +6,31 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from pyannote.database import Protocol
 
-from ...data.protocol import check_references, load_protocol, naming_subset
-from ...data.protocol_files import reference_of
 from ...data.simulation import Simulation, TurnStatistics, simulate
-from ...data.simulation.protocol import assign_speakers, check_voices
+from ...data.simulation.protocol import check_voices
 from ...data.simulation.voices import find_voices
 from ...files.atomic import remove_drafts, writing
-from ...files.folders import Difference, claim, write_json, write_yaml
+from ...files.folders import Difference, claim, write_json
 from ...files.locks import in_use
 from ...files.moved_folders import is_moved
-from ...files.schema import refuse
-from ...recipe.config import Recipe
-from ...recipe.run import RecipeRun
-from ...segmentation.checkpoint import load_checkpoint, save_checkpoint
-from ...segmentation.cost import model_cost
+from ...segmentation.checkpoint import load_checkpoint
 from ...version import __version__
-from ...wavlm.config import WavLMConfig
-from ...wavlm.cost import cost
-from .arms import FULL, ONE_SHOT, Arm, Scale
+from .arms import FULL, Arm, Scale
+from .conversations import simulation_options, turn_statistics
 from .diarization import WholeDiarization
 from .long_conversations import long_simulations, write_long_conversations
-from .magnitude import prune_by_magnitude
+from .out_of_domain import load_out_of_domain
 from .parallel import run_in_parallel
-from .pretraining import pretrain
-from .recipes import PROTOCOL, recipe
 from .score import error_rates, real_time_factors
+from .training import describe, pretrain_arm, removed, train_arm
 
 REQUEST, RESULT, RESULTS = "experiment.yml", "result.json", "results.json"
 
@@ -226,26 +218,12 @@ class Experiment:
 
     @property
     def _turns(self) -> TurnStatistics:
-        # limited, so that windows of a few seconds have several turns
-        return TurnStatistics.default().limited(self.scale.duration)
+        return turn_statistics(self.scale)
 
     @property
     def simulation(self) -> Simulation:
         """Options of conversations"""
-        scale = self.scale
-        options = Simulation(
-            name=PROTOCOL.split(".")[0],
-            num_train=scale.num_train,
-            num_development=scale.num_development,
-            num_test=scale.num_test,
-            min_speakers=2,
-            speeds=scale.speeds,
-            snr=scale.snr,
-            speakers=self.speakers,
-            test_speakers=self.test_speakers,
-        )
-        shared = assign_speakers(find_voices(self.voices), options).speakers == "shared"
-        return replace(options, repeat=shared and not self.test_speakers)
+        return simulation_options(self.scale, self.voices, self.speakers, self.test_speakers)
 
     def _is_moved(self, difference: Difference) -> bool:
         here, there = difference.here, difference.there
@@ -258,14 +236,7 @@ class Experiment:
     def load_out_of_domain(self) -> Protocol:
         """Load the protocol of the other domain, and check its references"""
         assert self.out_of_domain is not None
-        database, name = self.out_of_domain
-        protocol = load_protocol(database, name)
-        check_references(protocol, "development")
-        with naming_subset("development", name):
-            for file in protocol.development():
-                if reference_of(file) is None:
-                    refuse("annotation", f"given for {file['uri']!r}", None)
-        return protocol
+        return load_out_of_domain(*self.out_of_domain)
 
     def log_of(self, arm: Arm) -> Path:
         """Locate the log of an arm"""
@@ -303,15 +274,11 @@ class Experiment:
         folder.mkdir(parents=True, exist_ok=True)
         database = self.write_data()
         if arm.method == "pretrained":
-            config = WavLMConfig.dense(**self.scale.wavlm)
-            path = pretrain(config, self.scale, database, PROTOCOL, arm.seed, folder / "run")
+            path = pretrain_arm(arm, self.scale, database, folder)
             write_json(self._describe(path, start), folder / RESULT)
             return
-        content = recipe(arm, self.scale, database, **self._start(arm))
-        path = folder.with_name(f"{arm.name}.yml")
-        write_yaml(content, path)
-        run = RecipeRun(Recipe.load(path), folder / "run")
-        run()
+        source = None if arm.needs is None else self._model(arm.needs)
+        run = train_arm(arm, self.scale, database, folder, source)
         result = self._describe(run.final, start)
         pipeline = run.output / "pipeline"
         result["test"] = error_rates(pipeline, run.protocol.test())
@@ -346,37 +313,13 @@ class Experiment:
 
     def _describe(self, path: Path, start: float) -> dict[str, Any]:
         """Describe a model: path, cost, training time"""
-        model = load_checkpoint(path)
-        size, whole = cost(model.wavlm), model_cost(model)
-        return {
-            "model": str(path.relative_to(self.output)),
-            # with the head
-            "model_parameters": whole.parameters,
-            "model_macs_per_second": whole.macs_per_second,
-            "parameters": size.parameters,
-            "macs_per_second": size.macs_per_second,
-            "seconds": time.monotonic() - start,
-        }
+        size = describe(path)
+        seconds = time.monotonic() - start
+        return {"model": str(path.relative_to(self.output)), **size, "seconds": seconds}
 
     def _model(self, arm: Arm) -> Path:
         """Locate the checkpoint of a finished arm"""
         return self.output / read_json(self.folder(arm) / RESULT)["model"]
-
-    def _start(self, arm: Arm) -> dict[str, Any]:
-        """Make options of `recipe`: checkpoint to start from, or structure"""
-        if arm.needs is None:
-            return {}
-        source = self._model(arm.needs)
-        if arm.method == "scratch":
-            return {"wavlm": load_checkpoint(source).wavlm.config}
-        if arm.method not in ONE_SHOT:
-            return {"checkpoint": source}
-        path = self.folder(arm).with_name(f"{arm.name}.ckpt")
-        pruned = prune_by_magnitude(
-            load_checkpoint(source), arm.sparsity, per_layer=arm.method == "magnitude-layer"
-        )
-        save_checkpoint(pruned, path)
-        return {"checkpoint": path}
 
     def _real_time_factors(self, arms: Sequence[Arm], is_new: bool) -> dict[str, float]:
         """Measure real-time factors of the first arm of each group
@@ -390,23 +333,6 @@ class Experiment:
             return {group: former[group] for group in first}
         models = {group: load_checkpoint(self._model(arm)) for group, arm in first.items()}
         return real_time_factors(models, self.scale.duration)
-
-
-def removed(result: Mapping[str, Any], dense: Mapping[str, Any]) -> dict[str, float]:
-    """Shares of a dense model that an arm has removed, from results of both
-
-    Returns
-    -------
-    shares : dict of float
-        "removed" (parameters of WavLM), "removed_macs" (of WavLM), "removed_model" (parameters,
-        head included).
-    """
-    keys = {
-        "removed": "parameters",
-        "removed_macs": "macs_per_second",
-        "removed_model": "model_parameters",
-    }
-    return {name: 1 - result[key] / dense[key] for name, key in keys.items()}
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -23,10 +23,11 @@ from ..subsets import SUBSETS
 from ..write import Reference, describe_protocol, text_paths, write_references
 from .acoustics import noise, reverberate
 from .conversation import SpeakerTracks, draw_turns
+from .digests import digest, former_digest
 from .speakers import CHOICES, TABLE, Assignment, assign
 from .stretches import SHORTEST, Supply
 from .turn_statistics import MAX_PAUSE, TurnStatistics
-from .voices import LEVEL, Excerpt, digest, find_voices, read
+from .voices import LEVEL, Excerpt, find_voices, read
 
 # file of the folder with the request that it comes from
 REQUEST = "simulation.yml"
@@ -197,7 +198,7 @@ def simulate(
         request = {key: value for key, value in request.items() if key not in NEW_OPTIONS}
         assigned = replace(assigned, reason="as in the earlier release that began this folder")
     say(assigned.description)
-    is_same = partial(_is_same, output=output)
+    is_same = partial(_is_same, output=output, found=found)
     database = output / "database.yml"
     if database.is_file():
         claim(output, REQUEST, request, is_same=is_same)
@@ -369,9 +370,10 @@ def to_plain(voices: Path, simulation: Simulation, statistics: TurnStatistics) -
     return {"voices": str(voices.resolve()), **options, "statistics": statistics.to_dict()}
 
 
-def _is_same(difference: Difference, output: Path) -> bool:
-    """Whether a value differs only since the project has moved, or since 0.1.0 did not write it"""
+def _is_same(difference: Difference, output: Path, found: Mapping[str, Sequence[Excerpt]]) -> bool:
+    """Whether a value differs only since the project has moved, or as a former version wrote it"""
     key, here, there = difference.key, difference.here, difference.there
     if key == "voices":
         return is_moved(here, there, output, REQUEST)
-    return key == "recordings" and there is None
+    # 0.1.0 wrote no digest
+    return key == "recordings" and there in (None, former_digest(found))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -146,18 +144,6 @@ def _read_index(index: Path) -> dict[str, list[Excerpt]]:
                     f"of that name, `start_sample` and `end_sample`, found {dict(row)}."
                 ) from error
     return voices
-
-
-def digest(voices: Mapping[str, Sequence[Excerpt]]) -> str:
-    """Digest of the set of recordings: names, sizes and times of the last change"""
-    files = {path: path.stat() for parts in voices.values() for path in {one.path for one in parts}}
-    found = [
-        [speaker, one.path.name, one.start, one.end, one.take, stat.st_size, stat.st_mtime_ns]
-        for speaker, recordings in sorted(voices.items())
-        for one in recordings
-        for stat in [files[one.path]]
-    ]
-    return f"sha256:{hashlib.sha256(json.dumps(found).encode()).hexdigest()}"
 
 
 def split(recordings: Sequence[Excerpt], subset: str) -> list[Excerpt]:

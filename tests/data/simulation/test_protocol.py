@@ -17,6 +17,7 @@ from voices import generate_voices
 
 from pyannote_prune.benchmark.accuracy import Experiment
 from pyannote_prune.data.simulation import Simulation, TurnStatistics, simulate
+from pyannote_prune.data.simulation.digests import former_digest
 from pyannote_prune.data.simulation.protocol import NEW_OPTIONS, conversation
 from pyannote_prune.data.simulation.voices import find_voices, split
 from pyannote_prune.data.subsets import SUBSETS
@@ -164,7 +165,10 @@ def test_project_that_is_elsewhere_has_the_same_conversations(tmp_path, what):
     generate_voices(here / "voices", num_speakers=3, num_recordings=3)
     one = replace(SMALL, num_train=1, num_test=0)
     simulate(here / "voices", here / "data", one)
-    here.rename(there) if what == "moved" else shutil.copytree(here, there)
+    # a copy is made now, its files too
+    here.rename(there) if what == "moved" else shutil.copytree(
+        here, there, copy_function=shutil.copyfile
+    )
     before = content(there / "data")
     simulate(there / "voices", there / "data", one)
     assert content(there / "data").keys() == before.keys()
@@ -199,19 +203,55 @@ def test_too_few_speakers_are_refused(voices, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_folder_of_recordings_that_were_replaced_is_refused(tmp_path):
-    voices = generate_voices(tmp_path / "voices", num_speakers=3, num_recordings=3)
-    one = Simulation(duration=2.0, num_train=1, num_development=0, num_test=0)
-    output = tmp_path / "data"
-    database = simulate(voices, output, one)
-    before = content(output)
-    assert simulate(voices, output, one) == database
+@pytest.fixture
+def few_voices(tmp_path) -> Path:
+    return generate_voices(tmp_path / "voices", num_speakers=3, num_recordings=3)
+
+
+def replace_recording(voices: Path, modified: int):
+    """Write another recording of the same size, with this time of change in ns"""
     path = voices / "speaker 1" / "01.wav"
     path.write_bytes(path.read_bytes()[::-1])
-    os.utime(path, ns=(10**18, 10**18))
+    os.utime(path, ns=(modified, modified))
+
+
+ONE = Simulation(duration=2.0, num_train=1, num_development=0, num_test=0)
+
+
+def test_folder_of_recordings_that_were_replaced_is_refused(few_voices, tmp_path):
+    output = tmp_path / "data"
+    database = simulate(few_voices, output, ONE)
+    before = content(output)
+    assert simulate(few_voices, output, ONE) == database
+    replace_recording(few_voices, (few_voices / "speaker 1" / "01.wav").stat().st_mtime_ns)
     with pytest.raises(ValueError, match="simulation.yml has other values of recordings"):
-        simulate(voices, output, one)
+        simulate(few_voices, output, ONE)
     assert content(output) == before
+
+
+def test_folder_with_a_digest_of_former_versions_goes_on(few_voices, tmp_path):
+    """From then on, it has the present digest: its recordings may be copied"""
+    output = tmp_path / "data"
+    simulate(few_voices, output, ONE)
+    present, request = content(output), output / "simulation.yml"
+    there = yaml.safe_load(request.read_text(encoding="utf-8"))
+    former = there | {"recordings": former_digest(find_voices(few_voices))}
+    assert former != there
+
+    request.write_text(yaml.safe_dump(former, sort_keys=False), encoding="utf-8")
+    simulate(few_voices, output, ONE)
+    assert content(output) == present
+    for path in few_voices.rglob("*.wav"):
+        os.utime(path, ns=(10**18, 10**18))
+    simulate(few_voices, output, ONE)
+    assert content(output) == present
+
+    # where times differ as well, it does not tell copies from other recordings
+    request.write_text(yaml.safe_dump(former, sort_keys=False), encoding="utf-8")
+    for prepare in (lambda: None, lambda: replace_recording(few_voices, 10**18)):
+        prepare()
+        with pytest.raises(ValueError, match="simulation.yml has other values of recordings"):
+            simulate(few_voices, output, ONE)
 
 
 def former_request(folder: Path) -> dict:
