@@ -123,11 +123,14 @@ class StageOptions:
 
     All devices share a batch, and `accumulate` batches make a step. The weights of the `average`
     best checkpoints are averaged. Gradients are clipped to a percentile of their recent norms.
+    Learning rates of weights go down linearly, to the share `decay_to` in the last step of
+    `max_epochs`.
     """
 
     max_epochs: int = rule(minimum=1)
     patience: int | None = rule(minimum=1)
     learning_rate: float = rule(above=0)
+    decay_to: float = rule(1.0, minimum=0, maximum=1)
     max_steps_per_epoch: int | None = rule(None, minimum=1)
     batch_size: int = rule(64, minimum=1)
     accumulate: int = rule(1, minimum=1)

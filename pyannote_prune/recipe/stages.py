@@ -28,6 +28,7 @@ from ..training.average import average_checkpoints
 from ..training.best_checkpoints import BestCheckpoints, Near
 from ..training.checkpoint_io import WholeCheckpointIO
 from ..training.clipping import PercentileGradientClipping
+from ..training.decay import LinearDecay
 from ..training.devices import process_rank, world_size
 from ..training.logs import merge_logs
 from ..training.non_finite import SkipNonFinite
@@ -220,6 +221,8 @@ class StageRun(ABC):
         ]
         if self.options.clip_percentile is not None:
             callbacks.append(PercentileGradientClipping(self.options.clip_percentile))
+        if self.options.decay_to < 1:
+            callbacks.append(LinearDecay(self.options.decay_to))
         attempt = len([*(self.folder / "logs").glob("*")])
         limit, accumulate = self.options.max_steps_per_epoch, self.options.accumulate
         return lightning.Trainer(

@@ -78,7 +78,9 @@ recipes = st.fixed_dictionaries(
             cosine_weight=numbers(),
         ),
         "stages": some(
-            fine_tune=stages(max_epochs=counts(), wavlm_learning_rate=numbers()),
+            fine_tune=stages(
+                max_epochs=counts(), wavlm_learning_rate=numbers(), decay_to=st.floats(0, 1)
+            ),
             prune=stages(
                 max_epochs=counts(6), warm_up_epochs=st.integers(0, 5), gate_learning_rate=numbers()
             ),

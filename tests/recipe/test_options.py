@@ -26,6 +26,7 @@ def test_values_of_the_paper_are_the_defaults():
         "extractor_gradient": 1.0,
     }
     common = {
+        "decay_to": 1.0,
         "max_steps_per_epoch": None,
         "batch_size": 64,
         "accumulate": 1,
