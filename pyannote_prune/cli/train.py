@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -66,9 +67,14 @@ def train(
     """
     Run a RECIPE: fine-tune, prune, distil again, train, export
 
-    Run the same command again to resume: finished stages are skipped, and an interrupted stage
-    continues from its last epoch.
+    `pyannote-prune recipe NAME` prints one. Run the same command again to resume: finished stages
+    are skipped, and an interrupted stage continues from its last epoch.
     """
+    if not recipe.is_file():
+        raise FileNotFoundError(
+            f"`recipe` must be an existing file, found {str(recipe)!r}: `pyannote-prune recipe "
+            f"tiny > {shlex.quote(str(recipe))}` writes one to start from."
+        )
     folder = output or _folder_of(recipe)
     _run(Recipe.load(recipe), folder)
 

@@ -279,6 +279,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         embeddings : (num_chunks, num_speakers, dimension) np.ndarray
         """
         if self._is_oracle:
+            _check_has_turns(file)
             return None
         # while hyper-parameters are optimized, pyannote.audio keeps embeddings from one trial to
         # the next
@@ -364,6 +365,16 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         for key in CACHES & set(file):
             original[key] = file[key]
         return getattr(output, "speaker_diarization", output)
+
+
+def _check_has_turns(file: Mapping[str, Any]) -> None:
+    """Refuse references without speakers: oracle clustering would have none to choose from"""
+    if not file["annotation"]:
+        raise ValueError(
+            f'OracleClustering needs speaker turns in the reference ("annotation") of '
+            f"{file['uri']!r}, found none: add them, or export the model with embeddings to "
+            "diarize recordings."
+        )
 
 
 def find_file(
