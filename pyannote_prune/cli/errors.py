@@ -120,6 +120,8 @@ def silence_dependencies():
     set_telemetry_metrics(False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(lightning|torch_audiomentations)\b")
+    # speaker embeddings of a single frame, which clustering leaves out
+    warnings.filterwarnings("ignore", r"std\(\): degrees of freedom", module=r"pyannote\.audio\b")
     # references are cropped to annotated regions, as intended, each time that they are read
     modified = 'Existing precomputed key "annotat'
     warnings.filterwarnings("ignore", modified, module=r"pyannote\.database\b")

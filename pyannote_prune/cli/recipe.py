@@ -20,7 +20,7 @@ def recipe(
 
     For example: pyannote-prune recipe tiny > tiny.yml
 
-    The recipe tiny takes minutes, to try it on your own recordings. The others take days on a GPU.
+    The recipe tiny takes minutes: try your recordings with it. The others take days on a GPU.
     """
     with readable_errors():
         typer.echo(read_shipped_recipe(name), nl=False)
