@@ -58,8 +58,8 @@ def apply(
     part: Annotated[
         str | None,
         typer.Option(
-            help="Part k of n of the recordings, such as 3/16, beside processes that diarize the "
-            "other parts into the same folder.",
+            help="Diarize part k of n of the recordings, such as 3/16, while other processes "
+            "diarize the other parts into the same folder.",
             metavar="K/N",
         ),
     ] = None,
@@ -68,13 +68,14 @@ def apply(
     Diarize RECORDINGS, or a protocol: write one RTTM and one JSON file per recording
 
     Recordings that cannot be read are skipped, and listed at the end. In folders, only audio and
-    video files are recordings: other files, and sub-folders, are skipped and counted. Protocols
-    with references get diarization error rates (scores.csv): references that are malformed, or
-    have no turn of their recording, are listed, and excluded from error rates. The number of
+    video files are recordings: other files, and sub-folders, are skipped and counted. The number of
     speakers is estimated unless it is given. Run the same command again to resume.
 
-    Several processes share the work with --part 1/n to --part n/n: the same part has the same
-    recordings whatever is done already. The part that completes the results writes scores.csv.
+    With --protocol, diarization error rates are written to scores.csv. References that are
+    malformed, or have no turn of their recording, are listed, and excluded from error rates.
+
+    To share the work between n processes, run one with --part 1/n, one with --part 2/n... The part
+    that finishes last writes scores.csv.
     """
     # importing them takes seconds, which help and wrong options do not need
     from pyannote.metrics.diarization import DiarizationErrorRate

@@ -91,11 +91,11 @@ def accuracy(
     """
     Test the claim of the paper: compare pruning after fine-tuning with its alternatives
 
-    Small models are trained on simulated conversations of VOICES: dense, pruned at several
-    sparsities by this package and as in the paper, trained from scratch with the pruned structure,
-    pruned by magnitude, and pruned before fine-tuning. Tables have intervals, and differences of
-    arms. This takes a day on two cores, or minutes with --small. Run the same command again to
-    resume, also with --embedding.
+    Small models are trained on simulated conversations of VOICES in several ways ("arms"): dense,
+    pruned at several sparsities by this package and as in the paper, trained from scratch with the
+    pruned structure, pruned by magnitude, and pruned before fine-tuning. Tables have error rates,
+    differences between arms, and their intervals. This takes a day on two cores, or minutes with
+    --small. Run the same command again to resume: --embedding may be added then.
     """
     if (database is None) != (protocol is None):
         raise ValueError(

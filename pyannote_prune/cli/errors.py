@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -53,10 +54,15 @@ def is_expected(error: Exception) -> bool:
     return isinstance(error, expected) or type(error).__name__ == "MisconfigurationException"
 
 
+def is_debugging() -> bool:
+    """Whether the environment variable is set"""
+    return os.environ.get(DEBUG, "0") not in ("", "0")
+
+
 def show_debugging():
     """Print debug messages of this package if the environment variable is set"""
     logger = logging.getLogger("pyannote_prune")
-    if os.environ.get(DEBUG, "0") not in ("", "0") and not logger.handlers:
+    if is_debugging() and not logger.handlers:
         logger.addHandler(logging.StreamHandler())
         logger.setLevel(logging.DEBUG)
 
@@ -80,12 +86,31 @@ def run_in(context: Callable[[], AbstractContextManager[None]]) -> Callable[[Cal
         @functools.wraps(command)
         def run(*args: Any, **kwargs: Any) -> Any:
             silence_dependencies()
-            with context():
+            with plain_warnings(), context():
                 return command(*args, **kwargs)
 
         return run
 
     return decorate
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print warnings of this package without place and code, unless they are debugged"""
+    former, folder = warnings.formatwarning, str(Path(__file__).parents[1])
+
+    def write(
+        message: Any, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if not filename.startswith(folder) or is_debugging():
+            return former(message, category, filename, lineno, line)
+        return f"Warning: {message}\n"
+
+    warnings.formatwarning = write
+    try:
+        yield
+    finally:
+        warnings.formatwarning = former
 
 
 def silence_dependencies():
@@ -95,6 +120,8 @@ def silence_dependencies():
     set_telemetry_metrics(False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(lightning|torch_audiomentations)\b")
+    # speaker embeddings of a single frame, which clustering leaves out
+    warnings.filterwarnings("ignore", r"std\(\): degrees of freedom", module=r"pyannote\.audio\b")
     # references are cropped to annotated regions, as intended, each time that they are read
     modified = 'Existing precomputed key "annotat'
     warnings.filterwarnings("ignore", modified, module=r"pyannote\.database\b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any
 
 import typer
@@ -46,6 +47,11 @@ COMMANDS = {
 }
 
 
+def unwrap(text: str) -> str:
+    """Put each paragraph of a docstring on one line: terminals wrap it to their width"""
+    return "\n\n".join(" ".join(each.split()) for each in cleandoc(text).split("\n\n"))
+
+
 class LazyCommand(TyperCommand):
     """Command that imports its module when it is run
 
@@ -71,8 +77,10 @@ class LazyCommand(TyperCommand):
             alone = typer.Typer(add_completion=False)
             alone.command(self.name)(command)
             command = alone
-        loaded = typer.main.get_command(command)
+        loaded: Any = typer.main.get_command(command)
         loaded.name = self.name
+        for each in (loaded, *getattr(loaded, "commands", {}).values()):
+            each.help = unwrap(each.help)
         return loaded
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:

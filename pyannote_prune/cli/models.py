@@ -217,9 +217,10 @@ def export(
     speed: Annotated[
         Speed | None,
         typer.Option(
-            help="exact: fastest engines that are installed, same results. balanced: also windows "
-            "that advance by 0.15 of their length rather than a tenth, bfloat16, and embeddings of "
-            "long stretches. fast: by a quarter. Faster with --onnx and OpenVINO."
+            help="exact: fastest engines that are installed, same results. balanced: also "
+            "bfloat16, embeddings of long stretches, and windows that advance by 0.15 of their "
+            "length rather than a tenth. fast: the same, but windows advance by a quarter. All are "
+            "faster with --onnx and OpenVINO."
         ),
     ] = None,
     licence: Annotated[
@@ -237,7 +238,7 @@ def export(
     """
     Export SOURCE to FOLDER, as a diarization pipeline that pyannote.audio loads
 
-    A released DiariZen model keeps its own inference settings, median filter and PLDA included.
+    Released DiariZen and SUPlime models keep the settings of their own pipelines.
     """
     found = open_source(source)
     model, settings = found.load_model(), found.load_settings()
@@ -265,6 +266,13 @@ def export(
         data_licence,
     )
     print_line(f"Wrote {folder}")
+    source_of_parts = str(parts or found.parts or COMMUNITY_1)
+    if settings.needs_embeddings and not Path(source_of_parts).exists():
+        print_line(
+            f"Its speaker embedding comes from the hub ({source_of_parts}): accept its conditions "
+            "there, if it has any, and log in (`hf auth login`). With --parts FOLDER, a local copy "
+            "of that pipeline, the embedding is copied, and no network is needed."
+        )
     if found.packages and parts is None:
         names = ", ".join(found.packages)
         print_line(f"Its speaker embedding needs another package: pip install {names}")

@@ -18,7 +18,9 @@ def recipe(
     """
     Print a recipe of the package, to start from
 
-    For example: pyannote-prune recipe base-plus-s80 > base-plus-s80.yml
+    For example: pyannote-prune recipe tiny > tiny.yml
+
+    The recipe tiny takes minutes: try your recordings with it. The others take days on a GPU.
     """
     with readable_errors():
         typer.echo(read_shipped_recipe(name), nl=False)

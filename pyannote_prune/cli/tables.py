@@ -41,7 +41,7 @@ def stages_table(summary: Mapping[str, Mapping[str, float]]) -> Table:
     """
     table = Table(title="Model of each stage")
     table.add_column("Stage")
-    for name in ("WavLM parameters", "MACs / s", "Sparsity", "Validation loss", "Local DER"):
+    for name in ("WavLM parameters", "MACs / s", "Sparsity", "Validation loss", "DER of windows"):
         table.add_column(name, justify="right")
     for stage, row in summary.items():
         table.add_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -66,9 +67,14 @@ def train(
     """
     Run a RECIPE: fine-tune, prune, distil again, train, export
 
-    Run the same command again to resume: finished stages are skipped, and an interrupted stage
-    continues from its last epoch.
+    `pyannote-prune recipe NAME` prints one. Run the same command again to resume: finished stages
+    are skipped, and an interrupted stage continues from its last epoch.
     """
+    if not recipe.is_file():
+        raise FileNotFoundError(
+            f"`recipe` must be an existing file, found {str(recipe)!r}: `pyannote-prune recipe "
+            f"tiny > {shlex.quote(str(recipe))}` writes one to start from."
+        )
     folder = output or _folder_of(recipe)
     _run(Recipe.load(recipe), folder)
 
@@ -128,8 +134,21 @@ def _run(recipe: Recipe, folder: Path):
     console.print(stages_table(summary))
     print_line(f"Recipe: {folder / RECIPE}")
     print_line(f"Pipeline: {folder / PIPELINE}")
+    print_line(f"To diarize with it: {apply_command(recipe, folder / PIPELINE)}")
     if packages := export_arguments(recipe)["packages"]:
         print_line(f"Its speaker embedding needs another package: pip install {' '.join(packages)}")
+
+
+def apply_command(recipe: Recipe, pipeline: Path) -> str:
+    """Command that diarizes with the pipeline of a recipe
+
+    Oracle clustering needs references, such as those of the development set.
+    """
+    command = f"pyannote-prune apply {shlex.quote(str(pipeline))}"
+    if not recipe.export.oracle_clustering:
+        return f"{command} RECORDINGS"
+    database = shlex.quote(str(recipe.database))
+    return f"{command} --protocol {recipe.protocol} --subset development --database {database}"
 
 
 def _folder_of(recipe: Path) -> Path:

@@ -27,8 +27,9 @@ SPEAKERS = typer.Option(
     show_default=False,
 )
 TEST_SPEAKERS = typer.Option(
-    help="Speaker for tests alone, which then have no others: name, pattern (test-*), or text file "
-    "of one a line. Repeat for several.",
+    help="Speaker of the test conversations, who is in no other: name, pattern (test-*), or text "
+    "file with one name per line. Repeat for several. Test conversations then have no other "
+    "speakers.",
     show_default=False,
 )
 

@@ -23,7 +23,10 @@ from .protocol_files import text_files
 from .subsets import SUBSETS, TRAINING_SUBSETS
 
 # end of the message about a missing subset
-WHY = {"development": " Checkpoints are chosen by their scores on it."}
+WHY = {
+    "development": " Checkpoints are chosen by their scores on it.",
+    "test": " Or choose another one (`--subset development`).",
+}
 
 # a region may end that much after the audio, in seconds: durations are rounded, and estimates for
 # compressed files
@@ -51,6 +54,11 @@ def load_protocol(
     ValueError
         If `database.yml` is malformed, or has no such protocol.
     """
+    if not Path(database).is_file():
+        raise FileNotFoundError(
+            f"`database` must be an existing file, found {str(database)!r}: give the "
+            f"`database.yml` that defines {name}."
+        )
     names = _names(read_yaml(database, "a `database.yml`"), database)
     try:
         registry = load_database(database)

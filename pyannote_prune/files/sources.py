@@ -78,5 +78,6 @@ def hub_error(source: str | Path, error: BaseException) -> OSError:
     return OSError(
         f"`source` must be a hub id or a local folder, found {str(source)!r}: there is no such "
         "folder, and no such repository could be reached. Check the spelling, and your connection "
-        f"(or HF_HUB_OFFLINE). ({error})"
+        "(or HF_HUB_OFFLINE). Without network, give a folder that has the files of the repository. "
+        f"({error})"
     )

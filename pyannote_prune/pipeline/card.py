@@ -118,7 +118,7 @@ def write_card(
         _scores(origin),
         _structure(model),
         _licence(origin, settings, hub_id, copied),
-        f"## Citation\n\nThe method is that of\n\n```bibtex\n{CITATION}\n```",
+        f"## Citation\n\nThe method comes from this paper:\n\n```bibtex\n{CITATION}\n```",
     )
     text = "\n\n".join(sections)
     (folder / CARD).write_text(f"---\n{data.to_yaml()}\n---\n\n{text}\n", encoding="utf-8")
@@ -256,7 +256,7 @@ def _scores(origin: Provenance) -> str:
     if origin.error_rate is not None:
         found.append(("diarization error rate of windows", f"{100 * origin.error_rate:.1f} %"))
     if not found:
-        return f"{title}\n\nNone are known: score it on recordings of your own."
+        return f"{title}\n\nNone are known: score this pipeline on recordings of your own."
     where = f"On the development set of `{origin.training[-1]}`:" if origin.training else ""
     return _table(f"{title}\n\n{where}".strip(), ("", ""), found)
 

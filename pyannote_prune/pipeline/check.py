@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..files.pickles import read_safely
-from ..files.schema import read_yaml
 from ..files.sources import PYTORCH
 from ..segmentation.licences import is_same_licence
 from .card import Claims, digests, read_card
 from .clean_process import Trial, try_pipeline
 from .facts import Facts
-from .load import CONFIG, check_is_pipeline
+from .load import check_is_pipeline
+from .parts_on_hub import advise_on_parts
 
 AGAIN = "Export the folder again (`pyannote-prune export`)."
 
@@ -141,26 +139,9 @@ def _trial_row(trial: Trial, folder: Path) -> Row:
     name, claimed = "conversation of pyannote.audio", "is diarized"
     if trial.error is not None:
         problem = f"The pipeline does not run offline: {trial.error.rstrip('.')}."
-        if hub_ids := sorted({*_hub_ids(folder)}):
-            problem += (
-                f" It takes parts from {', '.join(hub_ids)}, which must be in the cache of this "
-                "machine: accept the conditions on its page, log in (`hf auth login`), and load "
-                "the pipeline once, or export the folder with --parts FOLDER, which copies them."
-            )
+        problem += advise_on_parts(folder)
         return Row(name, claimed, "fails", problem)
     if not trial.speakers:
         problem = "The pipeline found no speech in a conversation: its model may be untrained."
         return Row(name, claimed, "no speech", problem)
     return Row(name, claimed, f"{trial.speakers} speakers, {trial.speech:.1f} s of speech")
-
-
-def _hub_ids(folder: Path) -> Iterator[str]:
-    """Pipelines of the hub that parts of a folder come from"""
-    try:
-        parts = read_yaml(folder / CONFIG, "the configuration of a pipeline")["pipeline"]["params"]
-        values = [*parts.values()]
-    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
-        return
-    for value in values:
-        if isinstance(value, Mapping) and isinstance(value.get("checkpoint"), str):
-            yield value["checkpoint"]

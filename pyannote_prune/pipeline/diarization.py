@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -275,6 +275,7 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         embeddings : (num_chunks, num_speakers, dimension) np.ndarray
         """
         if self._is_oracle:
+            _check_has_turns(file)
             return None
         # while hyper-parameters are optimized, pyannote.audio keeps embeddings from one trial to
         # the next
@@ -360,6 +361,16 @@ class DiarizationPipeline(pipelines.SpeakerDiarization):
         for key in CACHES & set(file):
             original[key] = file[key]
         return getattr(output, "speaker_diarization", output)
+
+
+def _check_has_turns(file: Mapping[str, Any]) -> None:
+    """Refuse references without speakers: oracle clustering would have none to choose from"""
+    if not file["annotation"]:
+        raise ValueError(
+            f'OracleClustering needs speaker turns in the reference ("annotation") of '
+            f"{file['uri']!r}, found none: add them, or export the model with embeddings to "
+            "diarize recordings."
+        )
 
 
 def median_over_frames(segmentations: np.ndarray, size: int) -> np.ndarray:

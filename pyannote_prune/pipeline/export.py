@@ -216,6 +216,12 @@ def check_parts(
     found: dict[str, Path] = {}
     if not needed:
         return found
+    if Path(parts).is_file():
+        raise ValueError(
+            f"`parts` must be the folder of a pipeline, found the file {str(parts)!r}: give the "
+            f"folder of a local copy of {COMMUNITY_1}, of which embedding/pytorch_model.bin and "
+            "plda/ are read."
+        )
     if Path(parts).exists():
         found = {part: Path(parts) / part for part in needed}
     elif isinstance(parts, Path) or str(parts).count("/") != 1 or str(parts).startswith((".", "~")):

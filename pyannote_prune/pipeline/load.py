@@ -23,11 +23,10 @@ from ..files.moved_folders import is_moved
 from ..files.parts import Part
 from ..files.replaced import remove_replaced
 from .apply import one_line, result_path
+from .parts_on_hub import CONFIG, advise_on_parts
 from .scores import SCORES
 
 REQUEST, RECORDINGS = "application.yml", "recordings.csv"
-
-CONFIG = "config.yaml"  # of the folder of a pipeline
 
 
 def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
@@ -55,7 +54,9 @@ def load_pipeline(pipeline: str, device: str = "auto") -> Pipeline:
         loaded = Pipeline.from_pretrained(pipeline)
     # loading a pipeline raises errors of any kind
     except Exception as error:
-        raise ValueError(f"{rule}, which cannot be loaded: {one_line(error)}") from error
+        # of the hub, for instance
+        advice = advise_on_parts(pipeline) if isinstance(error, OSError) else ""
+        raise ValueError(f"{rule}, which cannot be loaded: {one_line(error)}{advice}") from error
     if loaded is None:
         raise ValueError(
             f"{rule}, which could not be downloaded: its conditions may have to be accepted on the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..files.sources import SUFFIXES, hub_error, looks_like_hub_id, model_in
+from ..files.sources import SUFFIXES, hub_error, model_in
 from ..segmentation.model import WavLMSegmentation
 from .formats import Source
 
@@ -25,6 +25,6 @@ def _load(source: str | Path) -> WavLMSegmentation:
     try:
         return WavLMSegmentation(wavlm=source).eval()
     except OSError as error:
-        if Path(source).exists() or not looks_like_hub_id(source):
+        if Path(source).exists():
             raise
         raise hub_error(source, error.__cause__ or error) from error

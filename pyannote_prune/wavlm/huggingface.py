@@ -128,7 +128,8 @@ def _not_found(source: str | Path, error: Exception) -> OSError:
     return OSError(
         f"`wavlm` must be a hub id or a local folder in Hugging Face layout: {str(source)!r} "
         f"could not be read.{preset} If this is a hub id, check its spelling and your "
-        f"connection (or HF_HUB_OFFLINE). {error}"
+        "connection (or HF_HUB_OFFLINE); without network, give a folder that has its files. "
+        f"{error}"
     )
 
 

@@ -194,6 +194,8 @@ def test_mistakes_are_explained(exported, recordings, tmp_path, monkeypatch, arg
     ("change", "message"),
     [
         (("--subset", "test"), "`protocol` must have a test set"),
+        (("--subset", "test"), "choose another one (`--subset development`)"),
+        (("--database", "nowhere.yml"), "`database` must be an existing file, found 'nowhere.yml'"),
         (("--protocol", "Generated.SpeakerDiarization.Midi"), "`protocol` must be one of"),
     ],
 )

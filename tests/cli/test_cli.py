@@ -169,6 +169,13 @@ def test_checkpoint_is_exported(checkpoint, parts, tmp_path):
     assert all(torch.equal(tensor, expected[key]) for key, tensor in found.items())
 
 
+def test_export_says_what_comes_from_the_hub(checkpoint, parts, tmp_path):
+    assert "hub" not in run("export", checkpoint, tmp_path / "complete", "--parts", parts)
+    output = run("export", checkpoint, tmp_path / "pipeline")
+    assert "embedding comes from the hub (pyannote/speaker-diarization-community-1)" in output
+    assert "With --parts FOLDER" in output
+
+
 def test_checkpoint_is_converted_into_safetensors_and_back(checkpoint, parts, tmp_path):
     expected = Model.from_pretrained(checkpoint).state_dict()
     assert "untrained" not in run("convert", checkpoint, tmp_path / "model.safetensors")
@@ -207,7 +214,9 @@ def test_recipe_errors_are_messages(tmp_path):
     (tmp_path / "recipe.yml").write_text("protocl: X.SpeakerDiarization.Y")
     output = fail("train", tmp_path / "recipe.yml")
     assert "Unknown key `protocl` (did you mean 'protocol'?)" in output
-    assert "recipe.yml" in fail("train", tmp_path / "nowhere" / "recipe.yml")
+    output = fail("train", tmp_path / "nowhere" / "recipe.yml")
+    assert "`recipe` must be an existing file" in output
+    assert "`pyannote-prune recipe tiny > " in output
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.yml"]
 
 

@@ -1,6 +1,5 @@
 """Commands are imported when they are run"""
 
-import inspect
 import subprocess
 import sys
 
@@ -14,8 +13,16 @@ HEAVY = ("torch", "lightning", "transformers", "pyannote.audio", "pandas", "scip
 @pytest.mark.parametrize("name", COMMANDS)
 def test_first_line_is_that_of_the_help_of_the_command(name):
     module, summary = COMMANDS[name]
-    help_ = inspect.cleandoc(LazyCommand(name, module, summary).load().help)
+    help_ = LazyCommand(name, module, summary).load().help
     assert help_.splitlines()[0] == summary
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_terminals_wrap_the_paragraphs_of_help(name):
+    command = LazyCommand(name, *COMMANDS[name]).load()
+    for each in (command, *getattr(command, "commands", {}).values()):
+        paragraphs = each.help.split("\n\n")
+        assert not any("\n" in paragraph or "  " in paragraph for paragraph in paragraphs)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,14 @@ def test_oracle_clustering_needs_a_reference(arguments, tmp_path, options):
         pipeline(write_conversation(tmp_path), **options)
 
 
+def test_oracle_clustering_needs_speakers(arguments):
+    pipeline = DiarizationPipeline(**arguments, clustering="OracleClustering")
+    pipeline.instantiate(pipeline.default_parameters())
+    file = dict(SAMPLE_FILE) | {"annotation": Annotation()}
+    with pytest.raises(ValueError, match=r"needs speaker turns in the reference .* of 'sample'"):
+        pipeline(file)
+
+
 def test_oracle_clustering_of_a_model_that_hears_nothing(arguments, tmp_path):
     model = WavLMSegmentation.from_pretrained(arguments["segmentation"])
     with torch.no_grad():

@@ -312,3 +312,10 @@ def test_incomplete_parts_are_named_and_nothing_is_written(checkpoint, parts, tm
     with pytest.raises(ValueError, match="`parts` must be a local pipeline folder or the hub id"):
         export_pipeline(checkpoint, tmp_path / "pipeline", "./nowhere")
     assert [path.name for path in tmp_path.iterdir()] == ["parts"]
+
+
+def test_parts_are_a_folder(checkpoint, parts, tmp_path):
+    file = parts / "embedding" / "pytorch_model.bin"
+    with pytest.raises(ValueError, match="must be the folder of a pipeline, found the file"):
+        export_pipeline(checkpoint, tmp_path / "pipeline", file)
+    assert not (tmp_path / "pipeline").exists()

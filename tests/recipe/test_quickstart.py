@@ -9,6 +9,7 @@ from pyannote_prune.cli import train
 from pyannote_prune.files.folders import write_yaml
 from pyannote_prune.recipe.config import Recipe
 from pyannote_prune.recipe.quickstart import PROTOCOL, quickstart, small_recipe, write_data
+from pyannote_prune.recipe.shipped import read_shipped_recipe
 
 
 @pytest.mark.slow
@@ -49,6 +50,21 @@ def test_recipe_of_the_quickstart_is_one_of_a_user(tmp_path):
     recipe = Recipe.from_dict(small_recipe(), folder=tmp_path)
     assert recipe.database.is_file()
     assert recipe.pruning.target_sparsity == 0.8
+
+
+def test_recipe_to_try_data_is_that_of_the_quickstart(tmp_path):
+    """On recordings of any number and length, which are not kept in memory"""
+    (tmp_path / "tiny.yml").write_text(read_shipped_recipe("tiny"), encoding="utf-8")
+    expected = small_recipe() | {
+        "protocol": "Mine.SpeakerDiarization.Meetings",
+        "database": "database.yml",
+        "max_speakers_per_chunk": 4,
+        "in_memory": False,
+    }
+    for stage in expected["stages"].values():
+        stage["max_steps_per_epoch"] = 10
+    found = Recipe.load(tmp_path / "tiny.yml", check_files=False)
+    assert found == Recipe.from_dict(expected, folder=tmp_path, check_files=False)
 
 
 def test_quickstart_of_other_numbers_of_epochs_is_refused(tmp_path):

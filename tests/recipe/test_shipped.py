@@ -19,7 +19,8 @@ OF_TEACHERS = [path for path in RECIPES if "\ncheckpoint: " in path.read_text()]
 COMMERCIAL = [path for path in RECIPES if path.stem.startswith("commercial-")]
 
 
-OF_THE_PAPER = [path for path in RECIPES if path not in (*OF_TEACHERS, *COMMERCIAL)]
+TRIALS = [path for path in RECIPES if path.stem == "tiny"]
+OF_THE_PAPER = [path for path in RECIPES if path not in (*OF_TEACHERS, *COMMERCIAL, *TRIALS)]
 
 
 def test_recipes_of_the_paper_and_of_teachers_ship():
@@ -28,7 +29,7 @@ def test_recipes_of_the_paper_and_of_teachers_ship():
     names = ["diarizen-large-s80-from-teacher", "suplime-large-s80", "suplime-s80"]
     assert [path.stem for path in OF_TEACHERS] == names
     assert [path.stem for path in COMMERCIAL] == ["commercial-base-plus-s80"]
-    assert len(OF_THE_PAPER) + len(OF_TEACHERS) + len(COMMERCIAL) == len(RECIPES)
+    assert len(OF_THE_PAPER) + len(OF_TEACHERS) + len(COMMERCIAL) + len(TRIALS) == len(RECIPES)
 
 
 def test_commercial_recipe_is_that_of_the_paper_with_licences():
@@ -88,11 +89,20 @@ def test_shipped_recipe_runs_next_to_our_database(path, tmp_path):
     with pytest.raises(ValueError, match="`database` must be an existing file"):
         Recipe.load(tmp_path / path.name)
     database = tmp_path / "database.yml"
-    database.write_bytes((Path(__file__).parents[2] / "database.yml").read_bytes())
+    database.write_text(database_of_pages(path), encoding="utf-8")
     recipe = Recipe.load(tmp_path / path.name)
     assert recipe.database == database
     database_, task, protocol = recipe.protocol.split(".")
     assert protocol in yaml.safe_load(database.read_text())["Protocols"][database_][task]
+
+
+def database_of_pages(recipe: Path) -> str:
+    """Our `database.yml`, or the one that tutorials/data.md shows for recordings of users"""
+    root = Path(__file__).parents[2]
+    if recipe not in TRIALS:
+        return (root / "database.yml").read_text(encoding="utf-8")
+    page = (root / "tutorials" / "data.md").read_text(encoding="utf-8")
+    return page.partition("```yaml\n")[2].partition("```")[0]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

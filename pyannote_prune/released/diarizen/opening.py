@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HFValidationError
-
 from ...files.pickles import read_safely
 from ..formats import Source
+from ..hub import find_on_hub
 from .load import is_whole_model, load_diarizen, load_file
 from .repository import CONFIG
 from .settings import find_plda, load_settings
@@ -41,8 +39,4 @@ def _is_released(source: str | Path) -> bool:
     """Whether a folder or a repository of the hub has a `config.toml`"""
     if Path(source).exists():
         return (Path(source) / CONFIG).is_file()
-    try:
-        hf_hub_download(str(source), CONFIG)
-    except (OSError, HFValidationError):
-        return False
-    return True
+    return find_on_hub(source, CONFIG) is not None

@@ -12,9 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HFValidationError
-
 from ...files.inside import find_inside
 from ...files.pickles import read_safely
 from ...files.schema import read_yaml, refuse, rule, section
@@ -24,6 +21,7 @@ from ...segmentation.model import WavLMSegmentation
 from ...segmentation.provenance import source_name
 from ..checkpoints import rebuild_any
 from ..formats import Source
+from ..hub import find_on_hub
 from .checkpoint import RELEASED
 
 CONFIG, WEIGHTS = "config.yaml", "pytorch_model.bin"
@@ -109,10 +107,7 @@ def _find(source: str | Path, name: str) -> Path | None:
     """Local path of a file, downloaded if necessary"""
     if Path(source).exists():
         return find_inside(source, name) if Path(source).is_dir() else None
-    try:
-        return Path(hf_hub_download(str(source), name))
-    except (OSError, HFValidationError):
-        return None
+    return find_on_hub(source, name)
 
 
 def _arguments(config: Mapping[str, Any]) -> Arguments:
