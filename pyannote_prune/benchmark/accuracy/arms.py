@@ -148,9 +148,6 @@ class Scale:
     learning_rate, gate_learning_rate, multiplier_learning_rate : float
         Learning rates of all weights, of gates, and of the multipliers of the sparsity penalty.
         Models are not pretrained: learning rates are larger than in the paper.
-    decay_to : float
-        Share of the learning rate that is left at the end of stages that learn diarization. Without
-        decay, error rates of single epochs differ by several points.
     """
 
     name: str
@@ -178,7 +175,6 @@ class Scale:
     learning_rate: float = 1e-3
     gate_learning_rate: float = 1e-1
     multiplier_learning_rate: float = 1.5e-1
-    decay_to: float = 0.02
 
     def arms(self, groups: Collection[str] | None = None) -> list[Arm]:
         """List arms, each one after the arms that it needs

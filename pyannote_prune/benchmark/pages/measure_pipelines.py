@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ...pipeline.recordings import recordings_of_protocol
 from ..accuracy.diarization import WholeDiarization
 from ..accuracy.experiment import Experiment
 from ..accuracy.figure import plot
-from ..accuracy.report import markdown
+from ..accuracy.report import TESTS, markdown
 from ..diarization.parts import Parts
 from ..diarization.scores import score_diarization
 from ..diarization.speed import measure_diarization
@@ -87,7 +87,7 @@ def measure_accuracy(
         arms,
     )
     plot(results, folder / "der-against-sparsity.png")
-    return results
+    return {**results, "arms": [_without_details(arm) for arm in results["arms"]]}
 
 
 def _whole_diarization(inputs: Inputs) -> WholeDiarization | None:
@@ -96,6 +96,22 @@ def _whole_diarization(inputs: Inputs) -> WholeDiarization | None:
     given = {"threshold": inputs.threshold, "min_cluster_size": inputs.min_cluster_size}
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     return WholeDiarization(inputs.embedding, **options)
+
+
+def _without_details(arm: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what tables and their intervals are made from: of recordings, errors and speech in ms"""
+    found = {key: value for key, value in arm.items() if key not in (*TESTS, "model")}
+    for test in TESTS:
+        if test in arm:
+            recordings = {
+                uri: {
+                    "speech": round(one["speech"], 3),
+                    "errors": {name: round(value, 3) for name, value in one["errors"].items()},
+                }
+                for uri, one in arm[test]["recordings"].items()
+            }
+            found[test] = {**arm[test], "recordings": recordings}
+    return found
 
 
 def accuracy_markdown(results: Any) -> str:

@@ -152,7 +152,9 @@ def test_accuracy_is_that_of_the_experiment(other, embedding, monkeypatch, tmp_p
             asked.append((arguments, options))
 
         def __call__(self, num_jobs, report, groups):
-            return {"groups": groups}
+            one = {"speech": 9.00004, "errors": {"missed": 1.00004}, "found": 2}
+            arms = [{"group": groups[0], "model": "a.ckpt", "test": {"recordings": {"a": one}}}]
+            return {"seconds": 3, "arms": arms}
 
     monkeypatch.setattr(measure_pipelines, "Experiment", Fake)
     monkeypatch.setattr(measure_pipelines, "plot", lambda results, path: figures.append(path))
@@ -167,7 +169,11 @@ def test_accuracy_is_that_of_the_experiment(other, embedding, monkeypatch, tmp_p
     )
     folder = tmp_path / "accuracy"
     found = measure_accuracy(inputs, folder, lambda step: None, arms=["dense"])
-    assert found == {"groups": ["dense"]}
+    recordings = {"a": {"speech": 9.0, "errors": {"missed": 1.0}}}
+    assert found == {
+        "seconds": 3,
+        "arms": [{"group": "dense", "test": {"recordings": recordings}}],
+    }
     out_of_domain = other and (database, other)
     whole = embedding and WholeDiarization(embedding, threshold=0.6)
     options = {
