@@ -54,7 +54,9 @@ def plot(results: Mapping[str, Any], path: Path):
         axes.axhline(100 * level.value, label=METHODS[method], **options)
         axes.axhspan(100 * level.low, 100 * level.high, color="#555555", alpha=0.1, linewidth=0)
     ceiling = CEILING * 100 * bounds["dense"].value
-    for shift, (method, (color, marker)) in enumerate(STYLES.items()):
+    methods = {arms[0]["method"] for arms in found.values()}
+    styles = {method: style for method, style in STYLES.items() if method in methods}
+    for shift, (method, (color, marker)) in enumerate(styles.items()):
         curve = sorted(
             (arms[0]["sparsity"], group)
             for group, arms in found.items()
@@ -63,7 +65,7 @@ def plot(results: Mapping[str, Any], path: Path):
         if not curve:
             continue
         # side by side, so that bars can be told apart
-        places = [100 * sparsity + 0.5 * (shift - 2.5) for sparsity, _ in curve]
+        places = [100 * sparsity + 0.5 * (shift - (len(styles) - 1) / 2) for sparsity, _ in curve]
         levels = [bounds[group] for _, group in curve]
         means = [100 * level.value for level in levels]
         bars = (
@@ -79,7 +81,8 @@ def plot(results: Mapping[str, Any], path: Path):
                 text: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 9}
                 axes.text(place, ceiling, f"{mean:.0f} %", color=color, **text)
     lowest = min(100 * bound.low for bound in bounds.values())
-    axes.set_ylim(0.9 * lowest, ceiling)
+    highest = max(100 * bound.high for bound in bounds.values())
+    axes.set_ylim(0.9 * lowest, min(ceiling, 1.1 * highest))
     axes.set(xlabel="Parameters of WavLM that are removed (%)", ylabel="DER, held-out (%)")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, fontsize=8, ncols=3, loc="outside upper center")
