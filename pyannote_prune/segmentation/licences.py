@@ -32,6 +32,8 @@ def strictness(name: str | None) -> int:
     Excluding commercial use counts more than anything else. A licence that is not among
     `IDENTIFIERS` may restrict anything else, and one that is not known claims nothing.
 
+    Examples
+    --------
     >>> [strictness(name) for name in (None, "MIT", "CC BY-SA 4.0", "Ours", "CC BY-NC 4.0")]
     [0, 0, 1, 3, 4]
     """
