@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +17,7 @@ from torchmetrics import Metric
 from ..segmentation.model import WavLMSegmentation
 from ..training.augmentation import Mixing
 from ..training.non_finite import zero_of
+from ..training.steps import place_in_epoch
 from ..wavlm.gates import gates_of
 from .checks import check_fit, check_gates, check_weights
 from .distillation import layer_distance, matched_layers, posterior_divergence
@@ -394,8 +394,7 @@ class DistillationPruning(WithTeacher):
         if not self.warm_up_epochs:
             return 1.0
         trainer = self.student.trainer
-        num_steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-        step = batch_idx // trainer.accumulate_grad_batches
+        step, num_steps = place_in_epoch(trainer, batch_idx)
         return (trainer.current_epoch + step / num_steps) / self.warm_up_epochs
 
     def _log(self, name: str, value: Tensor | float):

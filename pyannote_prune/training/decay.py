@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import lightning
+
+from .steps import place_in_epoch
 
 
 class LinearDecay(lightning.Callback):
@@ -49,9 +50,8 @@ class LinearDecay(lightning.Callback):
         batch_idx: int,
     ):
         assert trainer.max_epochs is not None
-        accumulate = trainer.accumulate_grad_batches
-        num_steps = math.ceil(trainer.num_training_batches / accumulate)
-        step, last = batch_idx // accumulate, trainer.max_epochs * num_steps - 1
+        step, num_steps = place_in_epoch(trainer, batch_idx)
+        last = trainer.max_epochs * num_steps - 1
         progress = (trainer.current_epoch * num_steps + step) / max(1, last)
         factor = 1 - (1 - self.decay_to) * min(1.0, progress)
         for optimizer in trainer.optimizers:

@@ -54,18 +54,20 @@ def plot(results: Mapping[str, Any], path: Path):
         axes.axhline(100 * level.value, label=METHODS[method], **options)
         axes.axhspan(100 * level.low, 100 * level.high, color="#555555", alpha=0.1, linewidth=0)
     ceiling = CEILING * 100 * bounds["dense"].value
-    methods = {arms[0]["method"] for arms in found.values()}
-    styles = {method: style for method, style in STYLES.items() if method in methods}
-    for shift, (method, (color, marker)) in enumerate(styles.items()):
+    curves: dict[str, list[tuple[float, str]]] = {}
+    for method in STYLES:
         curve = sorted(
             (arms[0]["sparsity"], group)
             for group, arms in found.items()
             if arms[0]["method"] == method and arms[0]["objective"] == "parameters"
         )
-        if not curve:
-            continue
+        if curve:
+            curves[method] = curve
+    for index, (method, curve) in enumerate(curves.items()):
+        color, marker = STYLES[method]
         # side by side, so that bars can be told apart
-        places = [100 * sparsity + 0.5 * (shift - (len(styles) - 1) / 2) for sparsity, _ in curve]
+        shift = 0.5 * (index - (len(curves) - 1) / 2)
+        places = [100 * sparsity + shift for sparsity, _ in curve]
         levels = [bounds[group] for _, group in curve]
         means = [100 * level.value for level in levels]
         bars = (

@@ -12,7 +12,7 @@ from .arms import MAX_SPEAKERS, ONE_SHOT, Arm, Scale
 STAGES = ("fine_tune", "prune", "distil", "train")
 
 # methods whose stages are ours (see `Scale.ours`)
-OURS = ("gates", "gradient", "whole", "hidden")
+OUR_METHODS = ("gates", "gradient", "whole", "hidden")
 
 # weights of decisions, which one of them leaves out
 DECISIONS = ("output_weight", "task_weight", "teacher_weight")
@@ -111,7 +111,7 @@ def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
     found["prune"]["warm_up_epochs"] = scale.warm_up
     found["prune"]["gate_learning_rate"] = scale.gate_learning_rate
     found["prune"]["multiplier_learning_rate"] = scale.multiplier_learning_rate
-    if arm.method in OURS:
+    if arm.method in OUR_METHODS:
         for name, options in scale.ours.items():
             found[name] |= options
     if arm.method == "hidden":
