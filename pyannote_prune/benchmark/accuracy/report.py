@@ -18,14 +18,19 @@ TESTS = {"test": "clustering given", "diarization": "whole diarization"}
 
 COMPONENTS = ("missed", "false_alarm", "confusion")
 
-COLUMNS = (
+SIZE_COLUMNS = (
     "Arm",
     "Removed",
     "MACs removed",
+    "Removed, with head",
     "Off target",
-    "Seeds",
-    "Parameters",
+    "Parameters of WavLM",
     "RTF",
+)
+COLUMNS = (
+    "Arm",
+    "Removed",
+    "Seeds",
     "DER",
     "Missed",
     "False alarm",
@@ -104,8 +109,8 @@ def title_of(arm: Mapping[str, Any], with_sparsity: bool = False) -> str:
     return f"{title}, {share}" if with_sparsity and arm["sparsity"] else title
 
 
-def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Make rows of the table, with cells in the order of COLUMNS
+def size_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Make rows of the table of sizes, with cells in the order of SIZE_COLUMNS
 
     Parameters
     ----------
@@ -114,17 +119,38 @@ def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """
     table: list[tuple[str, ...]] = []
     for group, arms in groups(results).items():
-        other = [arm["out_of_domain"]["der"] for arm in arms if "out_of_domain" in arm]
         worst = max((off_target(arm) for arm in arms), key=abs)
         table.append(
             (
                 title_of(arms[0]),
-                percent(arm["removed"] for arm in arms),
-                percent(arm["removed_macs"] for arm in arms),
+                *(
+                    percent(arm[key] for arm in arms)
+                    for key in ("removed", "removed_macs", "removed_model")
+                ),
                 f"{100 * worst:+.2f}" if arms[0]["sparsity"] else "",
-                str(len(arms)),
                 f"{statistics.mean(arm['parameters'] for arm in arms):,.0f}",
                 f"{results['real_time_factors'][group]:.4f}",
+            )
+        )
+    return table
+
+
+def rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Make rows of the table of error rates, with cells in the order of COLUMNS
+
+    Parameters
+    ----------
+    results : dict
+        Content of `results.json`.
+    """
+    table: list[tuple[str, ...]] = []
+    for arms in groups(results).values():
+        other = [arm["out_of_domain"]["der"] for arm in arms if "out_of_domain" in arm]
+        table.append(
+            (
+                title_of(arms[0]),
+                percent(arm["removed"] for arm in arms),
+                str(len(arms)),
                 *_rates(arms, "test"),
                 spread(other) if other else "",
             )
@@ -194,6 +220,7 @@ def spread(rates: Sequence[float]) -> str:
 def _tables(results: Mapping[str, Any]) -> list[tuple[str, Sequence[str], list[tuple[str, ...]]]]:
     """Title, columns and rows of each table that has rows"""
     all_tables = [
+        ("Sizes", SIZE_COLUMNS, size_rows(results)),
         ("Clustering given (%, with 95 % intervals)", COLUMNS, rows(results)),
         ("Whole diarization (%, with 95 % intervals)", WHOLE_COLUMNS, whole_rows(results)),
         ("Differences (points, with 95 % intervals)", PAIR_COLUMNS, pair_rows(results)),

@@ -13,7 +13,7 @@ from ...pipeline.recordings import recordings_of_protocol
 from ..accuracy.diarization import WholeDiarization
 from ..accuracy.experiment import Experiment
 from ..accuracy.figure import plot
-from ..accuracy.report import TESTS, markdown
+from ..accuracy.report import TESTS
 from ..diarization.parts import Parts
 from ..diarization.scores import score_diarization
 from ..diarization.speed import measure_diarization
@@ -112,8 +112,3 @@ def _without_details(arm: Mapping[str, Any]) -> dict[str, Any]:
             }
             found[test] = {**arm[test], "recordings": recordings}
     return found
-
-
-def accuracy_markdown(results: Any) -> str:
-    """Make the table of arms, with what speakers test conversations have"""
-    return f"{markdown(results)}\n{results['speakers']}\n"

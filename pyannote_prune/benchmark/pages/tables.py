@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...onnx.engines import ENGINES, TORCH
+from ..accuracy.report import markdown as accuracy_markdown
 from ..diarization.report import diarization_markdown, scores_markdown, speeds_markdown
 from ..diarization.variants import VARIANTS
 from ..speed.report import engines_markdown, speed_markdown, training_markdown
 from .measure_pipelines import (
-    accuracy_markdown,
     measure_accuracy,
     measure_both_classes,
     measure_conversation,

@@ -12,6 +12,7 @@ from pyannote_prune.benchmark.accuracy.intervals import interval
 from pyannote_prune.benchmark.accuracy.report import (
     COLUMNS,
     PAIR_COLUMNS,
+    SIZE_COLUMNS,
     WHOLE_COLUMNS,
     errors_of,
     groups,
@@ -19,6 +20,7 @@ from pyannote_prune.benchmark.accuracy.report import (
     pair_rows,
     rich_tables,
     rows,
+    size_rows,
     spread,
     whole_rows,
 )
@@ -84,14 +86,20 @@ def test_one_row_per_group_with_mean_and_interval(results):
     assert all(len(row) == len(COLUMNS) for row in table)
     dense = dict(zip(COLUMNS, table[0], strict=True))
     assert dense["Arm"] == "dense"
-    assert (dense["Seeds"], dense["Missed"], dense["Off target"]) == ("3", "5.0", "")
+    assert (dense["Seeds"], dense["Missed"]) == ("3", "5.0")
     bound = interval(errors_of(groups(results)["dense"], "test"))
     assert dense["DER"] == f"12.0 [{100 * bound.low:.1f}, {100 * bound.high:.1f}]"
-    macs = [dict(zip(COLUMNS, row, strict=True)) for row in table if "MACs" in row[0]]
+    assert [row[-1] for row in table].count("40.0 ± 0.0") == 1
+
+
+def test_sizes_say_how_far_the_target_was_missed(results):
+    table = [dict(zip(SIZE_COLUMNS, row, strict=True)) for row in size_rows(results)]
+    assert [row["Arm"] for row in table] == [row[0] for row in rows(results)]
+    assert table[0]["Off target"] == ""  # dense
+    macs = [row for row in table if "MACs" in row["Arm"]]
     assert [row["Arm"] for row in macs] == ["pruned by our recipe (80 % of MACs)"]
     # 72 % of MACs where 80 % were asked for
     assert [(row["MACs removed"], row["Off target"]) for row in macs] == [("72.0 %", "-8.00")]
-    assert [row[-1] for row in table].count("40.0 ± 0.0") == 1
 
 
 def test_whole_diarizations_have_a_table_of_their_own(results):
@@ -121,10 +129,10 @@ def test_differences_are_paired(results):
 
 def test_text_has_all_tables_and_where_they_come_from(results):
     text = markdown(results)
-    assert text.count("\n\n| Arm |") == 3
+    assert text.count("\n\n| Arm |") == 4
     for part in ("Speakers apart: 3 test", "2.0 hours", "2 cores", "1.2.3", "threshold 0.7", "25%"):
         assert part in text
-    assert len(rich_tables(results)) == 3
+    assert len(rich_tables(results)) == 4
 
 
 def test_spread_is_a_standard_deviation():
