@@ -148,6 +148,9 @@ class Scale:
     learning_rate, gate_learning_rate, multiplier_learning_rate : float
         Learning rates of all weights, of gates, and of the multipliers of the sparsity penalty.
         Models are not pretrained: learning rates are larger than in the paper.
+    decay_to : float
+        Share of the learning rate that is left at the end of stages that learn diarization. Without
+        decay, error rates of single epochs differ by several points.
     """
 
     name: str
@@ -175,6 +178,7 @@ class Scale:
     learning_rate: float = 1e-3
     gate_learning_rate: float = 1e-1
     multiplier_learning_rate: float = 1.5e-1
+    decay_to: float = 0.02
 
     def arms(self, groups: Collection[str] | None = None) -> list[Arm]:
         """List arms, each one after the arms that it needs
@@ -258,7 +262,7 @@ FULL = Scale(
     num_test=60,
     epoch=50,
     pretrain=20,
-    fine_tune=16,
+    fine_tune=40,
     prune=12,
     warm_up=4,
     distil=2,
@@ -275,6 +279,7 @@ SMALL = replace(
     num_train=60,
     num_development=2,
     num_test=4,
+    fine_tune=16,
     num_long=2,
     long_durations=(40.0, 50.0),
     epoch=6,

@@ -108,6 +108,7 @@ def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
     }
     for name in ("fine_tune", "train"):
         found[name]["wavlm_learning_rate"] = scale.learning_rate
+        found[name]["decay_to"] = scale.decay_to
     found["prune"]["warm_up_epochs"] = scale.warm_up
     found["prune"]["gate_learning_rate"] = scale.gate_learning_rate
     found["prune"]["multiplier_learning_rate"] = scale.multiplier_learning_rate

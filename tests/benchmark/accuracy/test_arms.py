@@ -66,6 +66,12 @@ def test_all_models_that_are_compared_have_as_many_steps(scale):
         for stage in stages(arm, scale).values()
     }
     assert len(rates) == 1
+    decays = {
+        stages(arm, scale)[name]["decay_to"]
+        for arm in trained(scale)
+        for name in ("fine_tune", "train")
+    }
+    assert decays == {scale.decay_to}
 
 
 @pytest.mark.parametrize("arm", trained(SMALL), ids=lambda arm: arm.name)
