@@ -107,6 +107,11 @@ OURS: dict[str, dict[str, Any]] = {
     "distil": {"max_epochs": 0},
     "train": {"max_epochs": 18},
 }
+# the more there is to remove, the more steps it takes
+OURS_FROM_90: dict[str, dict[str, Any]] = {
+    "prune": {"max_epochs": 10, "warm_up_epochs": 4, "multiplier_learning_rate": 6e-1},
+    "train": {"max_epochs": 14},
+}
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,8 @@ class Scale:
     ours : dict of dict
         Options of the stages "prune", "distil" and "train" where methods of ours differ from the
         paper. In all, they have as many epochs.
+    ours_from_90 : dict of dict
+        The same, where they differ again for sparsities of 90 % and more.
     learning_rate, gate_learning_rate, multiplier_learning_rate : float
         Learning rates of all weights, of gates, and of the multipliers of the sparsity penalty.
         Models are not pretrained: learning rates are larger than in the paper.
@@ -171,6 +178,7 @@ class Scale:
     num_long: int = 10
     long_durations: tuple[float, ...] = (120.0, 180.0, 240.0)
     ours: dict[str, dict[str, Any]] = field(default_factory=lambda: deepcopy(OURS))
+    ours_from_90: dict[str, dict[str, Any]] = field(default_factory=lambda: deepcopy(OURS_FROM_90))
     speeds: tuple[float, ...] = (0.8, 1.0, 1.25)
     snr: tuple[float, float] = (20.0, 40.0)
     duration: float = 4.0

@@ -113,8 +113,9 @@ def stages(arm: Arm, scale: Scale) -> dict[str, Any]:
     found["prune"]["gate_learning_rate"] = scale.gate_learning_rate
     found["prune"]["multiplier_learning_rate"] = scale.multiplier_learning_rate
     if arm.method in OUR_METHODS:
-        for name, options in scale.ours.items():
-            found[name] |= options
+        for ours in (scale.ours, scale.ours_from_90 if arm.sparsity >= 0.9 else {}):
+            for name, options in ours.items():
+                found[name] |= options
     if arm.method == "hidden":
         found = {
             name: {key: value for key, value in stage.items() if key not in DECISIONS}

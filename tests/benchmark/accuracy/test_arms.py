@@ -99,7 +99,7 @@ def test_the_paper_has_its_own_recipe_and_ours_has_other_stages():
     weights = {"output_weight": 1.0, "task_weight": 0.5}
     length = {"max_epochs": FULL.prune - 3, "warm_up_epochs": 2}
     end = {"max_epochs": FULL.train + 3, "teacher_weight": 0.25}
-    scale = replace(FULL, ours={"prune": length | weights, "train": end})
+    scale = replace(FULL, ours={"prune": length | weights, "train": end}, ours_from_90={})
     ours, paper, gradient, hidden = (
         recipe(Arm(method, 1, 0.9), scale, Path("database.yml"), Path("model.ckpt"))
         for method in ("gates", "paper", "gradient", "hidden")
@@ -115,6 +115,20 @@ def test_the_paper_has_its_own_recipe_and_ours_has_other_stages():
     prune |= {"max_epochs": FULL.prune, "warm_up_epochs": FULL.warm_up}
     train["max_epochs"] = FULL.train
     assert paper == ours
+    # the more there is to remove, the longer pruning takes
+    later = replace(scale, ours_from_90={"prune": {"max_epochs": 7}})
+    lengths = {
+        (method, share): stages(Arm(method, 1, share), later)["prune"]["max_epochs"]
+        for method in ("gates", "paper")
+        for share in (0.8, 0.9)
+    }
+    usual = length["max_epochs"]
+    assert lengths == {
+        ("gates", 0.8): usual,
+        ("gates", 0.9): 7,
+        ("paper", 0.8): FULL.prune,
+        ("paper", 0.9): FULL.prune,
+    }
     # whatever has no teacher that diarizes learns from references alone
     for method in ("early", "scratch", "magnitude", "magnitude-layer", "longer"):
         found = stages(Arm(method, 1, 0.9), scale)
