@@ -67,7 +67,7 @@ def score_speeds(
 
 
 def measure_accuracy(
-    inputs: Inputs, folder: Path, report: Report, *, arms: Sequence[str]
+    inputs: Inputs, folder: Path, report: Report, *, arms: Sequence[str], diarized: Sequence[str]
 ) -> dict[str, Any]:
     """Compare pruned models with others: see `Experiment`. The folder also has the figure"""
     assert inputs.voices is not None
@@ -79,7 +79,7 @@ def measure_accuracy(
         folder,
         out_of_domain=other,
         test_speakers=inputs.test_speakers,
-        diarization=_whole_diarization(inputs),
+        diarization=_whole_diarization(inputs, diarized),
     )
     results = experiment(
         torch.cuda.device_count() or os.cpu_count() or 1,
@@ -90,12 +90,12 @@ def measure_accuracy(
     return {**results, "arms": [_without_details(arm) for arm in results["arms"]]}
 
 
-def _whole_diarization(inputs: Inputs) -> WholeDiarization | None:
+def _whole_diarization(inputs: Inputs, groups: Sequence[str]) -> WholeDiarization | None:
     if inputs.embedding is None:
         return None
     given = {"threshold": inputs.threshold, "min_cluster_size": inputs.min_cluster_size}
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    return WholeDiarization(inputs.embedding, **options)
+    return WholeDiarization(inputs.embedding, groups=tuple(groups), **options)
 
 
 def _without_details(arm: Mapping[str, Any]) -> dict[str, Any]:

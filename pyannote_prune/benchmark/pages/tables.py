@@ -32,8 +32,20 @@ LARGE = ["transformers-large", "large", "large-s80-md"]
 ENGINES_TIMED: dict[str, Any] = {"cases": ON_CPU, "engines": [TORCH, *ENGINES]}
 EXTRAS = ("onnx", "openvino")
 
-# those that three seeds were run of
-ARMS = ["dense", "longer", "gates-80", "gates-90", "paper-90", "magnitude-layer-90"]
+ARMS = [
+    "dense",
+    "longer",
+    "gates-80",
+    "gates-90",
+    "gates-95",
+    "hidden-90",
+    "paper-90",
+    "whole-80",
+    "scratch-90",
+    "magnitude-layer-90",
+]
+# whole diarizations take as long as training
+DIARIZED = ["dense", "longer", "gates-80", "gates-90", "paper-90"]
 
 TABLES = (
     Table(
@@ -104,7 +116,7 @@ TABLES = (
         180,
         measure_accuracy,
         accuracy_markdown,
-        {"arms": ARMS},
+        {"arms": ARMS, "diarized": DIARIZED},
         needs=("voices",),
         uses=(
             "test_speakers",

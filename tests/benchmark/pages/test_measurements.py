@@ -168,14 +168,16 @@ def test_accuracy_is_that_of_the_experiment(other, embedding, monkeypatch, tmp_p
         threshold=0.6,
     )
     folder = tmp_path / "accuracy"
-    found = measure_accuracy(inputs, folder, lambda step: None, arms=["dense"])
+    found = measure_accuracy(
+        inputs, folder, lambda step: None, arms=["dense", "longer"], diarized=["longer"]
+    )
     recordings = {"a": {"speech": 9.0, "errors": {"missed": 1.0}}}
     assert found == {
         "seconds": 3,
         "arms": [{"group": "dense", "test": {"recordings": recordings}}],
     }
     out_of_domain = other and (database, other)
-    whole = embedding and WholeDiarization(embedding, threshold=0.6)
+    whole = embedding and WholeDiarization(embedding, threshold=0.6, groups=("longer",))
     options = {
         "out_of_domain": out_of_domain,
         "test_speakers": ("Ann",),
