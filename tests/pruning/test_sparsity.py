@@ -114,7 +114,7 @@ def test_meeting_a_target_nearby_keeps_the_distance_to_the_teacher(objective, la
     for change in (-0.019, -0.005, 0.005, 0.019):
         met = meet_target(student, trained + change, dense, objective)
         assert reached_sparsity(met, dense, objective) == pytest.approx(trained + change, abs=0.004)
-        # at most 0.061 over 24 structures; 0.3 for two of these eight where the best gates are closed
+        # at most 0.061 over 24 structures; 0.3 for two of these eight if the best gates are closed
         assert distance(met) < before + 0.1, change
 
 
