@@ -252,16 +252,16 @@ CONFORMER = {
 
 FULL = Scale(
     name="full",
-    num_seeds=3,
+    num_seeds=5,
     sparsities={
-        "gates": {0.8: 3, 0.9: 3, 0.5: 3, 0.7: 1, 0.95: 3},
+        "gates": {0.8: 5, 0.9: 5, 0.5: 3, 0.7: 1, 0.95: 3},
         "gradient": {0.9: 3},
         "hidden": {0.9: 3},
-        "paper": {0.8: 3, 0.9: 3},
+        "paper": {0.8: 3, 0.9: 5},
         "whole": {0.8: 3},
-        "scratch": {0.8: 3, 0.9: 3},
+        "scratch": {0.8: 3, 0.9: 5},
         "magnitude": {0.8: 3, 0.9: 3},
-        "magnitude-layer": {0.8: 3, 0.9: 3},
+        "magnitude-layer": {0.8: 3, 0.9: 5},
         "early": {0.8: 3},
         "macs": {0.8: 3},
     },

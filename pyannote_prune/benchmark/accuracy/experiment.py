@@ -143,6 +143,7 @@ class Experiment:
         report: Callable[[Arm, dict[str, Any]], None],
         speakers: str,
     ) -> dict[str, Any]:
+        is_new = any(not self._is_trained(arm) for arm in arms)
         found = {arm: self.result(arm) for arm in arms}
         finished = {arm.name: result for arm, result in found.items() if result is not None}
         for arm in arms:
@@ -166,7 +167,7 @@ class Experiment:
                 }
                 for arm in arms
             ],
-            "real_time_factors": self._real_time_factors(arms, is_new=len(finished) < len(arms)),
+            "real_time_factors": self._real_time_factors(arms, is_new),
         }
         write_json(content, self.output / RESULTS)
         return content
@@ -244,7 +245,7 @@ class Experiment:
 
     def result(self, arm: Arm) -> dict[str, Any] | None:
         """Read the result of an arm: None if something is left to do"""
-        if not (self.folder(arm) / RESULT).is_file():
+        if not self._is_trained(arm):
             return None
         result = read_json(self.folder(arm) / RESULT)
         if not self._is_diarized(arm):
@@ -260,7 +261,7 @@ class Experiment:
         result : dict
             Content of its `result.json`, and "diarization", scores of whole diarizations.
         """
-        if not (self.folder(arm) / RESULT).is_file():
+        if not self._is_trained(arm):
             self._train(arm)
         if self.result(arm) is None:
             self._diarize(arm)
@@ -286,6 +287,10 @@ class Experiment:
             protocol = self.load_out_of_domain()
             result["out_of_domain"] = error_rates(pipeline, protocol.development())
         write_json(result, folder / RESULT)
+
+    def _is_trained(self, arm: Arm) -> bool:
+        """Whether the model of an arm is there, with its scores where clustering is given"""
+        return (self.folder(arm) / RESULT).is_file()
 
     def _is_diarized(self, arm: Arm) -> bool:
         """Whether an arm is scored by whole diarizations: all are that know what to do"""
@@ -324,7 +329,7 @@ class Experiment:
     def _real_time_factors(self, arms: Sequence[Arm], is_new: bool) -> dict[str, float]:
         """Measure real-time factors of the first arm of each group
 
-        All in turn, to be compared: one more arm is a reason to measure all of them again.
+        All in turn, to be compared: one more model is a reason to measure all of them again.
         """
         first = {arm.group: arm for arm in reversed(arms)}
         path = self.output / RESULTS

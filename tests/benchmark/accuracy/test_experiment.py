@@ -119,7 +119,9 @@ def test_whole_diarizations_of_arms_that_are_there(voices, finished, parts, monk
         def __call__(self, model, recordings):
             return diarize(self.wrapped, model, recordings)
 
+    factors = json.loads((finished.output / "results.json").read_text())["real_time_factors"]
     results = run(0.7)
+    assert results["real_time_factors"].items() < factors.items()
     assert run(0.7) == results
     run(0.8)
     assert [threshold for threshold, *_ in scored] == [0.7, 0.8]
