@@ -253,7 +253,8 @@ def markdown(results: Mapping[str, Any]) -> str:
 def _origin(results: Mapping[str, Any]) -> str:
     """Sentences below the tables"""
     lines = [
-        "Intervals: conversations are resampled, and seeds where there are several of them.",
+        "Intervals: conversations are resampled, and seeds where there are several of them. "
+        "Differences: of the seeds that both have.",
         f"{results['speakers']}.",
     ]
     if options := results.get("diarization"):
