@@ -21,7 +21,7 @@ def precisions_markdown(results: Mapping[str, Any]) -> str:
     rows = [
         (
             row["dtype"],
-            f"{row['bytes'] / 1e6:.0f}",
+            _size(row["bytes"] / 1e6),
             f"{row['scores']:.1g}",
             f"{100 * row['same_class']:.1f}",
             f"{100 * row['kept_turns']:.1f}",
@@ -33,3 +33,8 @@ def precisions_markdown(results: Mapping[str, Any]) -> str:
         f"{results['model']}, on the conversation of pyannote.audio ({turns} turns).\n\n"
         + markdown_table(PRECISION_COLUMNS, rows)
     )
+
+
+def _size(megabytes: float) -> str:
+    """Write a size: small models have less than a megabyte"""
+    return f"{megabytes:.0f}" if megabytes >= 10 else f"{megabytes:.2g}"

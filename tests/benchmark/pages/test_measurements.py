@@ -111,6 +111,8 @@ def test_precisions_of_a_checkpoint(checkpoint, onnx_file, tmp_path, monkeypatch
     titles, *rows = cells(precisions_markdown(results))
     assert titles == [*PRECISION_COLUMNS]
     assert [one[0] for one in rows] == dtypes
+    # models of a test have less than a megabyte
+    assert all(0 < float(one[1]) < 1 for one in rows)
 
 
 def test_scores_name_no_folder_of_this_machine(monkeypatch, tmp_path):
