@@ -98,7 +98,7 @@ def mask_of(gates) -> torch.Tensor:
 @pytest.mark.parametrize("large", [False, True], ids=["base", "large"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_units_that_are_closed_matter_less_to_the_teacher_than_others(objective, large, seed):
-    """Than as many of the same layers and kinds, whose gates are worth most"""
+    """Than as many of the same layers and kinds, whose gates are worth most; few hardly matter"""
     torch.manual_seed(seed)
     dropouts = dict.fromkeys(("dropout", "projection_dropout", "attention_dropout"), 0.0)
     style = LARGE_STYLE if large else {}
@@ -109,17 +109,21 @@ def test_units_that_are_closed_matter_less_to_the_teacher_than_others(objective,
     randomize(teacher)
     student, dense = gate(teacher).train(), cost(teacher)
     distance = train_gates(student, teacher, dense, objective)
-    trained = reached_sparsity(student.eval(), dense, objective)
+    trained = reached_sparsity(student, dense, objective)
     assert 0.3 < trained < 0.7
+    before = distance(student.eval())
     ours = others = 0.0
-    for change in (0.005, 0.02, 0.05):
+    for change in (-0.019, -0.005, 0.005, 0.019, 0.05):
         met = meet_target(student, trained + change, dense, objective)
-        opposite = settle_all(student, closed_in_reverse(student, met))
         reached = reached_sparsity(met, dense, objective)
         assert reached == pytest.approx(trained + change, abs=0.004)
-        assert reached == reached_sparsity(opposite, dense, objective)
-        ours += distance(met)
-        others += distance(opposite)
+        if change < 0.01:
+            assert distance(met) < before + 0.05, change
+        if change > 0:
+            opposite = settle_all(student, closed_in_reverse(student, met))
+            assert reached == reached_sparsity(opposite, dense, objective)
+            ours += distance(met)
+            others += distance(opposite)
     assert ours < others
 
 
